@@ -1,0 +1,13 @@
+//! Who reads which shard, and how far.
+//!
+//! A pure crate: no async, socket, clock or random source; time and seeds come in as arguments. `lease` holds the row
+//! as a value and the conditional writes, `shard` the lineage, `coordinator` the state machine that a thin supervisor
+//! drives.
+
+mod lease;
+mod sequence;
+mod shard;
+
+pub use lease::{Commit, Epoch, Lease, Then, WorkerId, Write};
+pub use sequence::{Checkpoint, SequenceNumber};
+pub use shard::{HashRange, Shard, ShardId};

@@ -1,0 +1,16 @@
+//! Zonewatch: watches Amazon Route 53 hosted zones through their query logs.
+
+mod cli;
+mod clock;
+mod config;
+mod demo;
+mod http;
+mod observe;
+mod outlet;
+mod quarantine;
+mod replay;
+mod shard_task;
+mod supervisor;
+mod telemetry;
+
+fn main() {}
