@@ -1,0 +1,55 @@
+//! What the services take in one call. Checked before a call leaves, so that memory and AWS refuse alike (emulators do not
+//! check all of it).
+//!
+//! Sources: the AWS API references of Kinesis `PutRecords`, `GetRecords` and Firehose `PutRecordBatch`.
+
+use crate::Entry;
+use bytes::Bytes;
+
+/// Entries of one `PutRecords`.
+pub const PUT_ENTRIES_MAX: usize = 500;
+/// Bytes of one `PutRecords`, partition keys included. Kinesis takes 10 MiB since it takes large records; we keep to the
+/// older 5 MiB, which every region and emulator takes.
+pub const PUT_BYTES_MAX: usize = 5 << 20;
+/// Records of one `GetRecords`.
+pub const READ_RECORDS_MAX: u32 = 10_000;
+/// Bytes of one `GetRecords`.
+pub const READ_BYTES_MAX: usize = 10 << 20;
+/// Entries of one `PutRecordBatch`.
+pub const DELIVERY_ENTRIES_MAX: usize = 500;
+/// Bytes of one `PutRecordBatch`, before base64.
+pub const DELIVERY_BYTES_MAX: usize = 4 << 20;
+/// Bytes of one entry of `PutRecordBatch`, before base64.
+pub const DELIVERY_ENTRY_BYTES_MAX: usize = 1000 << 10;
+
+/// What is wrong with a put to a stream, if anything.
+pub(crate) fn check_put(entries: &[Entry]) -> Result<(), String> {
+    check_count(entries.len(), PUT_ENTRIES_MAX)?;
+    let bytes: usize = entries.iter().map(|entry| entry.data.len() + entry.partition_key.len()).sum();
+    check_bytes(bytes, PUT_BYTES_MAX)?;
+    match entries.iter().position(|entry| !(1..=256).contains(&entry.partition_key.chars().count())) {
+        Some(index) => Err(format!("the partition key of entry {index} must have 1 to 256 characters")),
+        None => Ok(()),
+    }
+}
+
+/// What is wrong with a put to a delivery stream, if anything.
+pub(crate) fn check_delivery(entries: &[Bytes]) -> Result<(), String> {
+    check_count(entries.len(), DELIVERY_ENTRIES_MAX)?;
+    check_bytes(entries.iter().map(Bytes::len).sum(), DELIVERY_BYTES_MAX)?;
+    match entries.iter().position(|entry| entry.len() > DELIVERY_ENTRY_BYTES_MAX) {
+        Some(index) => Err(format!(
+            "entry {index} has {} bytes, the most is {DELIVERY_ENTRY_BYTES_MAX}; cut it",
+            entries[index].len()
+        )),
+        None => Ok(()),
+    }
+}
+
+fn check_count(count: usize, max: usize) -> Result<(), String> {
+    if count > max { Err(format!("{count} entries in one call, the most is {max}; send fewer")) } else { Ok(()) }
+}
+
+fn check_bytes(bytes: usize, max: usize) -> Result<(), String> {
+    if bytes > max { Err(format!("{bytes} bytes in one call, the most is {max}; send fewer entries")) } else { Ok(()) }
+}

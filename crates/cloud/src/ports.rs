@@ -1,0 +1,127 @@
+//! The ports: what the rest of the process may ask of the outside.
+//!
+//! Every value of a port has more than one implementation that passes the same suite. A port knows no retry policy and no
+//! meaning of the bytes it carries.
+
+use crate::{Error, WriteError};
+use bytes::Bytes;
+use lease::{Lease, SequenceNumber, Shard, ShardId, Write};
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+/// A call under way. Boxed so that ports can be chosen at run time; a call costs a network round trip anyway.
+pub type Call<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Where reading starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Start {
+    /// The oldest record there is.
+    TrimHorizon,
+    /// What comes next.
+    Latest,
+    /// The first record that arrived at or after this time, milliseconds since 1970. A time in the future is now.
+    AtTimestamp(i64),
+    /// This record, included. If it was trimmed, the oldest record there is.
+    At(SequenceNumber),
+    /// The record after this one. If that was trimmed, Kinesis answers from the oldest record there is and says nothing:
+    /// whoever must know that records were lost compares times (`Lease::read_until_ms`) with the retention.
+    After(SequenceNumber),
+}
+
+/// Where the next read continues. Opaque; grows old (Kinesis: 5 minutes).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor(pub String);
+
+/// A record as read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Its place.
+    pub sequence: SequenceNumber,
+    /// When it reached the stream, milliseconds since 1970.
+    pub arrival_ms: i64,
+    /// What it says.
+    pub data: Bytes,
+}
+
+/// What one read brought.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// In the shard's order. May be empty before the tip is reached; `behind` tells.
+    pub records: Vec<Record>,
+    /// How far behind the stream's tip the read ended.
+    pub behind: Duration,
+    /// Where to go on; `None` at the end of a closed shard.
+    pub next: Option<Cursor>,
+    /// The shards that continue a closed one; only with its last read.
+    pub children: Vec<Shard>,
+}
+
+/// A record to be put.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    /// Chooses the shard, unless `hash_key` does.
+    pub partition_key: String,
+    /// The exact hash key.
+    pub hash_key: Option<u128>,
+    /// What it says.
+    pub data: Bytes,
+}
+
+/// A Kinesis stream.
+pub trait Stream: Send + Sync {
+    /// Its name or ARN, for messages.
+    fn name(&self) -> &str;
+    /// All shards, closed ones included, every page.
+    fn shards(&self) -> Call<'_, Result<Vec<Shard>, Error>>;
+    /// A cursor at `start`.
+    fn cursor<'a>(&'a self, shard: &'a ShardId, start: &'a Start) -> Call<'a, Result<Cursor, Error>>;
+    /// At most `records_max` records (Kinesis: at most 10,000 and 10 MB).
+    fn read<'a>(&'a self, shard: &'a ShardId, cursor: &'a Cursor, records_max: u32) -> Call<'a, Result<Batch, Error>>;
+    /// Puts entries (at most [`crate::limits::PUT_ENTRIES_MAX`], [`crate::limits::PUT_BYTES_MAX`]); answers those that
+    /// were refused, by index. Nothing is put twice by one call, but [`Error::Unavailable`] means that some may have been.
+    fn put<'a>(&'a self, entries: &'a [Entry]) -> Call<'a, Result<Vec<Refused>, Error>>;
+}
+
+/// An entry of a batch that was refused; only it is sent again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Its index in the batch.
+    pub index: usize,
+    /// What the service said (`ServiceUnavailableException`, …).
+    pub code: String,
+}
+
+/// The lease table.
+pub trait LeaseTable: Send + Sync {
+    /// Its name, for messages.
+    fn name(&self) -> &str;
+    /// Makes sure that the table is there; [`Create::Never`] only looks.
+    fn ensure(&self, create: Create) -> Call<'_, Result<(), Error>>;
+    /// Every lease row, every page, perhaps a moment old. Rows that are not leases are left out.
+    fn scan(&self) -> Call<'_, Result<Vec<Lease>, Error>>;
+    /// One row, consistently.
+    fn get<'a>(&'a self, key: &'a ShardId) -> Call<'a, Result<Option<Lease>, Error>>;
+    /// One conditional write; the row as it is after it. Never sent twice by one call: its fate matters.
+    fn write<'a>(&'a self, write: &'a Write) -> Call<'a, Result<Lease, WriteError>>;
+}
+
+/// Whether a missing table may be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Create {
+    /// Make it (on-demand billing) and wait until it is there.
+    IfMissing,
+    /// A missing table is an error.
+    Never,
+}
+
+/// A Firehose delivery stream.
+pub trait DeliveryStream: Send + Sync {
+    /// Its name, for messages and metrics.
+    fn name(&self) -> &str;
+    /// Looks whether it is there and takes direct puts.
+    fn check(&self) -> Call<'_, Result<(), Error>>;
+    /// Puts entries (at most [`crate::limits::DELIVERY_ENTRIES_MAX`], [`crate::limits::DELIVERY_BYTES_MAX`] together,
+    /// [`crate::limits::DELIVERY_ENTRY_BYTES_MAX`] each); answers those that were refused, by index.
+    fn put<'a>(&'a self, entries: &'a [Bytes]) -> Call<'a, Result<Vec<Refused>, Error>>;
+}
