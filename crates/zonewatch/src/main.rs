@@ -1,5 +1,8 @@
 //! Zonewatch: watches Amazon Route 53 hosted zones through their query logs.
 
+// A binary exports nothing: `pub` marks what a module offers to the others.
+#![allow(unreachable_pub)]
+
 mod cli;
 mod clock;
 mod config;

@@ -1,1 +1,201 @@
-//! (being written)
+//! What the process tells Prometheus: one table of every metric, and the text that `/metrics` answers.
+//!
+//! Counters and plain gauges go through the `metrics` macros with the names below. Two things do not fit there and are
+//! kept here: histograms, which take many observations of one value at once ([`Histogram::observe`]), and what belongs
+//! to a shard, which must vanish with it ([`ShardSeries`]). Label values come from closed or bounded sets: a query name
+//! or an address is never one, and zone names pass through [`ZoneLabels`].
+
+mod histogram;
+mod log;
+mod shard_series;
+#[cfg(test)]
+mod table_test;
+mod zone_labels;
+
+pub use histogram::{ARRIVAL_DELAY, DELIVERY_DELAY, Histogram};
+pub use log::{filter, start_log};
+pub use shard_series::{ShardSeries, ShardView};
+pub use zone_labels::ZoneLabels;
+
+use metrics::Unit;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use std::collections::BTreeMap;
+
+/// What a metric is to Prometheus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// The value now.
+    Gauge,
+    /// Observations by upper bound; see [`histogram`].
+    Histogram,
+}
+
+/// A row of the table.
+#[derive(Debug)]
+pub struct Metric {
+    /// With prefix and unit, as Prometheus sees it.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: Kind,
+    /// What it counts in.
+    pub unit: Unit,
+    /// Its labels, in the order of the documentation.
+    pub labels: &'static [&'static str],
+    /// One sentence for people.
+    pub help: &'static str,
+}
+
+macro_rules! metrics_table {
+    ($($constant:ident = $name:literal $kind:ident $unit:ident [$($label:literal),*] $help:literal;)+) => {
+        $(#[doc = $help] pub const $constant: &str = $name;)+
+
+        /// Every metric of this process.
+        pub const TABLE: &[Metric] = &[$(Metric {
+            name: $constant, kind: Kind::$kind, unit: Unit::$unit, labels: &[$($label),*], help: $help,
+        }),+];
+
+        /// The constants' names, so that a test can find their uses in the source.
+        #[cfg(test)]
+        const CONSTANTS: &[(&str, &str)] = &[$((stringify!($constant), $name)),+];
+    };
+}
+
+metrics_table! {
+    QUERIES_TOTAL = "zonewatch_queries_total" Counter Count ["zone", "rcode"]
+        "Queries decoded, by hosted zone (the first ones by name, the rest as other) and response code.";
+    QUERY_TYPES_TOTAL = "zonewatch_query_types_total" Counter Count ["type", "rcode"]
+        "Queries decoded, by query type and response code.";
+    REJECTS_TOTAL = "zonewatch_rejects_total" Counter Count ["reason"]
+        "Input that could not be used, by reason.";
+    CONTROL_MESSAGES_TOTAL = "zonewatch_control_messages_total" Counter Count []
+        "Control messages of CloudWatch Logs, which are dropped.";
+    ARRIVAL_DELAY_SECONDS = "zonewatch_arrival_delay_seconds" Histogram Seconds []
+        "From a query to its record's arrival in the source stream.";
+    DELIVERY_DELAY_SECONDS = "zonewatch_delivery_delay_seconds" Histogram Seconds []
+        "From a record's arrival in the source stream to the acknowledgement of all that was made of it.";
+    RECORDS_TOTAL = "zonewatch_records_total" Counter Count ["stream"]
+        "Kinesis records read, repeated reads included.";
+    SHARD_BEHIND_SECONDS = "zonewatch_shard_behind_seconds" Gauge Seconds ["stream", "shard"]
+        "How far the last read of a shard held here ended behind the stream's tip.";
+    CHECKPOINT_AGE_SECONDS = "zonewatch_checkpoint_age_seconds" Gauge Seconds ["stream", "shard"]
+        "Time since a shard held here was last known to be acknowledged as far as it was read.";
+    LEASES_HELD = "zonewatch_leases_held" Gauge Count ["stream"]
+        "Leases that this worker holds.";
+    LEASE_MOVES_TOTAL = "zonewatch_lease_moves_total" Counter Count ["stream", "reason"]
+        "Leases that this worker took, lost or gave up, by reason.";
+    UNCOVERED_HASH_RANGE_RATIO = "zonewatch_uncovered_hash_range_ratio" Gauge Percent ["stream"]
+        "Share (0 to 1) of the stream's hash-key space whose lease nobody holds, as this worker sees it.";
+    FIREHOSE_ENTRIES_TOTAL = "zonewatch_firehose_entries_total" Counter Count ["outlet", "outcome"]
+        "Entries sent to Firehose, by what became of them; a refused entry is sent again.";
+    FIREHOSE_BILLED_BYTES_TOTAL = "zonewatch_firehose_billed_bytes_total" Counter Bytes ["outlet"]
+        "Bytes Firehose bills: every acknowledged entry rounded up to 5 KiB.";
+    FIREHOSE_PAYLOAD_BYTES_TOTAL = "zonewatch_firehose_payload_bytes_total" Counter Bytes ["outlet"]
+        "Bytes of the entries that Firehose acknowledged.";
+    FIREHOSE_BLOCKED = "zonewatch_firehose_blocked" Gauge Count ["outlet"]
+        "1 while an outlet is refused for a reason that only a person can remove, such as a missing permission.";
+    RECORDS_LEFT_OUT_TOTAL = "zonewatch_records_left_out_total" Counter Count ["outlet", "reason"]
+        "Records that the configured filters and the sample kept from an outlet.";
+    QUARANTINE_TOTAL = "zonewatch_quarantine_total" Counter Count ["outcome"]
+        "Rejects by what became of their bytes.";
+    LIMITS_REACHED_TOTAL = "zonewatch_limits_reached_total" Counter Count ["limit"]
+        "How often a configured limit took effect.";
+    HELD_BYTES = "zonewatch_held_bytes" Gauge Bytes []
+        "Bytes of data held now, all shards together.";
+    HELD_BYTES_MAX = "zonewatch_held_bytes_max" Gauge Bytes []
+        "Bytes of data that may be held before reading waits (limits.held_bytes_max).";
+    DATABASE_LOADS_TOTAL = "zonewatch_database_loads_total" Counter Count ["outcome"]
+        "Network database files read, by outcome; after a failure the last good file stays in use.";
+    BUILD_INFO = "zonewatch_build_info" Gauge Count ["version"]
+        "Always 1; the label says which version runs.";
+}
+
+/// The installed recorder and what is kept beside it. Cheap to clone.
+#[derive(Clone)]
+pub struct Exposition {
+    recorder: PrometheusHandle,
+}
+
+impl Exposition {
+    /// Installs the process's recorder, describes every metric and sets what is known at the start.
+    pub fn install() -> Result<Self, String> {
+        let recorder = PrometheusBuilder::new()
+            .install_recorder()
+            .map_err(|error| format!("install the metrics recorder: {error}"))?;
+        describe();
+        Ok(Self { recorder })
+    }
+
+    /// The text of `/metrics`: families by name, series by label, each described.
+    pub fn render(&self) -> String {
+        let mut families: BTreeMap<String, String> = BTreeMap::new();
+        // The recorder writes families in no order, each ended by an empty line; label values hold no line feed.
+        for family in self.recorder.render().split("\n\n").filter(|family| !family.trim().is_empty()) {
+            let (mut head, mut series): (Vec<&str>, Vec<&str>) = family.lines().partition(|line| line.starts_with('#'));
+            head.sort_unstable();
+            series.sort_unstable();
+            let name = head.first().and_then(|line| line.split(' ').nth(2)).unwrap_or_default();
+            let text = head.iter().chain(&series).flat_map(|line| [line, "\n"]).collect();
+            families.insert(name.to_owned(), text);
+        }
+        for histogram in [&ARRIVAL_DELAY, &DELIVERY_DELAY] {
+            families.insert(histogram.name.to_owned(), histogram.render());
+        }
+        families.extend(shard_series::render());
+        families.into_values().collect()
+    }
+}
+
+/// Describes every metric to the current recorder. A counter over a closed set starts at 0, so that `increase()` sees
+/// its first event.
+fn describe() {
+    for metric in TABLE {
+        match metric.kind {
+            Kind::Counter => metrics::describe_counter!(metric.name, metric.unit, metric.help),
+            Kind::Gauge => metrics::describe_gauge!(metric.name, metric.unit, metric.help),
+            Kind::Histogram => {}
+        }
+        if metric.kind == Kind::Counter && metric.labels.is_empty() {
+            metrics::counter!(metric.name).absolute(0);
+        }
+    }
+    for reason in dnslog::Reason::ALL {
+        metrics::counter!(REJECTS_TOTAL, "reason" => reason.as_str()).absolute(0);
+    }
+    metrics::gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+}
+
+/// The row of `name`.
+fn metric(name: &str) -> &'static Metric {
+    TABLE.iter().find(|metric| metric.name == name).expect("names come from the table's constants")
+}
+
+/// `# HELP` and `# TYPE` of `name`.
+fn head(name: &str) -> String {
+    let metric = metric(name);
+    let kind = match metric.kind {
+        Kind::Counter => "counter",
+        Kind::Gauge => "gauge",
+        Kind::Histogram => "histogram",
+    };
+    format!("# HELP {name} {}\n# TYPE {name} {kind}\n", metric.help)
+}
+
+/// A label value as the text format wants it.
+fn escaped(value: &str) -> String {
+    value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+impl Exposition {
+    /// For tests: a recorder of their own, not the process's.
+    pub fn isolated(work: impl FnOnce()) -> Self {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        metrics::with_local_recorder(&recorder, || {
+            describe();
+            work();
+        });
+        Self { recorder: recorder.handle() }
+    }
+}
