@@ -1,1 +1,68 @@
-fn main() {}
+//! The project's own commands. No dependencies, so that `cargo xtask` compiles in a second or two.
+
+mod checks;
+mod emulators;
+mod listeners;
+mod report;
+mod tools;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+const COMMANDS: &str = "\
+usage: cargo xtask COMMAND
+
+  test                    what must pass before a change lands: format, lints, unit, property and contract tests,
+                          then the contract, schema and end-to-end tests on emulators (needs node, npm and python3)
+  full                    test, and what needs more time or tools: other emulators, more seeds, documentation
+  tools                   only installs the pinned test tools into .cache/tools
+  emulators -- COMMAND…   starts the emulators, runs COMMAND with their addresses in its environment, stops them
+
+With CI=true a check that can't run is a failure; without it the final table says NOT RUN.";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let root = root();
+    let outcome = match words.as_slice() {
+        ["test"] => checks::test(&root),
+        ["full"] => checks::full(&root),
+        ["tools"] => tools::install(&root, tools::Output::Shown).map(|_| ExitCode::SUCCESS),
+        ["emulators", "--", program, rest @ ..] => with_emulators(&root, program, rest),
+        [] | ["help" | "--help" | "-h"] => {
+            say(COMMANDS);
+            Ok(ExitCode::SUCCESS)
+        }
+        _ => Err(format!("no such command: {}\n\n{COMMANDS}", words.join(" "))),
+    };
+    outcome.unwrap_or_else(|error| {
+        say(&format!("xtask: {error}"));
+        ExitCode::from(2)
+    })
+}
+
+/// Runs one command beside running emulators; its exit code is ours.
+fn with_emulators(root: &Path, program: &str, arguments: &[&str]) -> Result<ExitCode, String> {
+    let tools = tools::install(root, tools::Output::Shown)?;
+    let running = emulators::start(root, &tools)?;
+    for (name, value) in running.environment() {
+        say(&format!("{name}={value}"));
+    }
+    let status = Command::new(program)
+        .args(arguments)
+        .envs(running.environment())
+        .status()
+        .map_err(|error| format!("run {program}: {error}"))?;
+    Ok(ExitCode::from(u8::try_from(status.code().unwrap_or(1)).unwrap_or(1)))
+}
+
+/// The workspace's folder.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask stands one folder below the root").to_path_buf()
+}
+
+/// Prints a line.
+#[expect(clippy::print_stdout, reason = "this program talks to the terminal")]
+fn say(line: &str) {
+    println!("{line}");
+}

@@ -1,0 +1,167 @@
+//! Starts the pinned emulators on free loopback ports and stops them, whatever happens in between.
+//!
+//! Each server's standard input is a pipe that nobody writes to. When this process ends, even by a kill, the pipe
+//! closes and the server ends itself (`emulators/loopback.{cjs,py}`): nothing is left over.
+
+use crate::listeners;
+use crate::tools::Tools;
+use std::fs::{self, File};
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// A loaded machine with two cores needed 3 s; the rest is patience.
+const START_PATIENCE: Duration = Duration::from_secs(90);
+
+/// The running emulators. Dropping stops them.
+pub(crate) struct Running {
+    servers: Vec<Server>,
+    tools: PathBuf,
+}
+
+struct Server {
+    name: &'static str,
+    child: Child,
+    port: u16,
+    log: PathBuf,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Nothing these servers hold is worth an orderly end; a kill cannot be missed.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Running {
+    /// What tests and programs need to find the emulators.
+    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
+        let mut environment: Vec<(&'static str, String)> =
+            self.servers.iter().map(|server| (server.name, format!("http://127.0.0.1:{}", server.port))).collect();
+        environment.push(("ZONEWATCH_TOOLS", self.tools.display().to_string()));
+        environment.extend(dummy_credentials().map(|(name, value)| (name, value.to_owned())));
+        environment
+    }
+}
+
+/// No SDK starts without credentials; the emulators take any.
+fn dummy_credentials() -> [(&'static str, &'static str); 5] {
+    [
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+    ]
+}
+
+/// Starts all three and waits until each answers.
+pub(crate) fn start(root: &Path, tools: &Tools) -> Result<Running, String> {
+    let logs = log_folder(root)?;
+    let scratch = root.join(".cache/tmp");
+    fs::create_dir_all(&scratch).map_err(|error| format!("make {}: {error}", scratch.display()))?;
+    let shims = root.join("xtask/emulators");
+
+    let [kinesis, kinesis_tls, aws, moto] = free_ports()?;
+    let modules = tools.folder.join("node_modules");
+    let mut command = Command::new("node");
+    command.arg("--require").arg(shims.join("loopback.cjs")).arg(modules.join("kinesis-local/main.js"));
+    command.env("KINESIS_MOCK_PLAIN_PORT", kinesis.to_string()).env("KINESIS_MOCK_TLS_PORT", kinesis_tls.to_string());
+    // It looks for its certificate in the working folder otherwise, and dies without one.
+    command.env("KINESIS_MOCK_CERT_PATH", modules.join("kinesis-local/server.json"));
+    command.env("SHARD_LIMIT", "500").env("LOG_LEVEL", "WARN");
+    for change in ["CREATE_STREAM", "DELETE_STREAM", "SPLIT_SHARD", "MERGE_SHARDS", "UPDATE_SHARD_COUNT"] {
+        command.env(format!("{change}_DURATION"), "200ms");
+    }
+    let kinesis = spawn("ZONEWATCH_TEST_KINESIS", command, kinesis, logs.join("kinesis-local.log"))?;
+
+    let mut command = script(tools, &shims, "ministack");
+    command.env("GATEWAY_PORT", aws.to_string()).env("BIND_HOST", "127.0.0.1").env("LOG_LEVEL", "WARNING");
+    // Else it also listens on the fixed MQTT port, and two runs side by side would meet there.
+    command.env("IOT_MTLS_ENABLED", "0").env("TMPDIR", &scratch);
+    let aws = spawn("ZONEWATCH_TEST_AWS", command, aws, logs.join("ministack.log"))?;
+
+    let mut command = script(tools, &shims, "moto_server");
+    command.args(["-H", "127.0.0.1", "-p", &moto.to_string()]);
+    let moto = spawn("ZONEWATCH_TEST_MOTO", command, moto, logs.join("moto.log"))?;
+
+    let mut running = Running { servers: vec![kinesis, aws, moto], tools: tools.folder.clone() };
+    for server in &mut running.servers {
+        server.wait_until_it_answers()?;
+    }
+    Ok(running)
+}
+
+/// Where servers and installations write what they have to say.
+pub(crate) fn log_folder(root: &Path) -> Result<PathBuf, String> {
+    let folder = root.join(".cache/logs");
+    fs::create_dir_all(&folder).map_err(|error| format!("make {}: {error}", folder.display()))?;
+    Ok(folder)
+}
+
+/// A console script of the Python environment, on loopback only.
+fn script(tools: &Tools, shims: &Path, name: &str) -> Command {
+    let mut command = Command::new(tools.python());
+    command.arg(shims.join("loopback.py")).arg(tools.folder.join("venv/bin").join(name));
+    command
+}
+
+/// Ports that were free a moment ago. All are held at once, so that they differ.
+fn free_ports<const N: usize>() -> Result<[u16; N], String> {
+    let held: Vec<TcpListener> = (0..N)
+        .map(|_| TcpListener::bind("127.0.0.1:0").map_err(|error| format!("find a free port: {error}")))
+        .collect::<Result<_, _>>()?;
+    let ports = held.iter().map(|listener| listener.local_addr().map(|address| address.port()));
+    let ports: Vec<u16> = ports.collect::<Result<_, _>>().map_err(|error| format!("find a free port: {error}"))?;
+    Ok(ports.try_into().expect("one port for each listener"))
+}
+
+fn spawn(name: &'static str, mut command: Command, port: u16, log: PathBuf) -> Result<Server, String> {
+    let open = || File::options().create(true).append(true).open(&log);
+    let told = File::create(&log).and_then(|_| Ok((open()?, open()?)));
+    let (out, err) = told.map_err(|error| format!("write {}: {error}", log.display()))?;
+    command.stdin(Stdio::piped()).stdout(out).stderr(err).envs(dummy_credentials());
+    let child = command.spawn().map_err(|error| format!("start {command:?}: {error}"))?;
+    Ok(Server { name, child, port, log })
+}
+
+impl Server {
+    fn wait_until_it_answers(&mut self) -> Result<(), String> {
+        let started = Instant::now();
+        while !speaks_http(self.port) {
+            let ended = self.child.try_wait().ok().flatten();
+            if ended.is_some() || started.elapsed() > START_PATIENCE {
+                let state = ended.map_or("does not answer".to_owned(), |status| format!("ended with {status}"));
+                return Err(format!(
+                    "start emulator {} on port {}: {state}, see {}",
+                    self.name,
+                    self.port,
+                    self.log.display()
+                ));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let elsewhere = listeners::outside_loopback(self.child.id());
+        if elsewhere.is_empty() {
+            return Ok(());
+        }
+        Err(format!("start emulator {}: it listens outside loopback: {}", self.name, elsewhere.join(" ")))
+    }
+}
+
+/// Whether a server on this port answers a request, whatever it answers.
+fn speaks_http(port: u16) -> bool {
+    let ask = || -> std::io::Result<bool> {
+        let address = SocketAddr::from(([127, 0, 0, 1], port));
+        let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
+        stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+        stream.write_all(b"GET / HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n")?;
+        let mut status_line = [0; 5];
+        stream.read_exact(&mut status_line)?;
+        Ok(&status_line == b"HTTP/")
+    };
+    ask().unwrap_or(false)
+}
