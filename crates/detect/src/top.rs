@@ -1,0 +1,250 @@
+//! Which names are asked most: a bounded set of counters with a proven error.
+//!
+//! Misra and Gries' frequent items, in the batched form of Agarwal and others ("Mergeable summaries", 2012), which is
+//! what space-saving does with the smallest counter, seen from below: there are `2k` counters; when a new name finds
+//! all taken, the count of the `k+1`st largest is taken off every one and those at 0 leave. A purge looks at `2k`
+//! counters and frees at least `k`, so a name costs constant time on average.
+//!
+//! Invariant: each purge takes its amount from at least `k+1` counters, so `(k+1) * error + sum(counts) <= total`, and
+//! merging adds both sides. Hence a count is short by at most `error <= total/(k+1)`, and no name asked more often
+//! than that is ever missing.
+
+use hashbrown::HashTable;
+
+/// A name kept longer than this is cut for show; it stays apart from others by its hash. The longest name on the wire
+/// is 255 bytes, escapes can make its text four times as long.
+const NAME_BYTES_MAX: usize = 255;
+
+/// The names asked most, at most `2k` of them, at most about 300 bytes each.
+#[derive(Debug, Clone)]
+pub struct Top {
+    kept: usize,
+    counters: Vec<Counter>,
+    /// Places in `counters`, by hash.
+    index: HashTable<u16>,
+    /// The counters' names, one after the other.
+    text: Vec<u8>,
+    error: u64,
+    /// Counts of a purge, kept for the next.
+    scratch: Vec<u64>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Counter {
+    hash: u64,
+    count: u64,
+    text_at: u32,
+    text_bytes: u32,
+}
+
+/// One of the names asked most.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopName {
+    /// The name, at most 255 bytes of it. An attacker may have chosen it: escape it before showing it.
+    pub name: String,
+    /// At least so often.
+    pub count: u64,
+    /// At most so often more.
+    pub error: u64,
+}
+
+impl Top {
+    /// Counters that never miss a name asked in more than one of `kept + 1` queries. `kept` is at least 1 and at most 10,000.
+    pub fn new(kept: usize) -> Self {
+        let kept = kept.clamp(1, 10_000);
+        Self { kept, counters: Vec::new(), index: HashTable::new(), text: Vec::new(), error: 0, scratch: Vec::new() }
+    }
+
+    /// Counts `name` once. `hash` is its [`crate::stable_hash`].
+    pub fn add(&mut self, hash: u64, name: &str) {
+        match self.find(hash) {
+            Some(counter) => counter.count += 1,
+            None => {
+                if self.counters.len() >= 2 * self.kept {
+                    self.purge();
+                }
+                self.insert(hash, cut(name).as_bytes(), 1);
+            }
+        }
+    }
+
+    /// Takes over what `other` has counted. Both must hash with the same seed.
+    pub fn merge(&mut self, other: &Self) {
+        self.error += other.error;
+        for counter in &other.counters {
+            match self.find(counter.hash) {
+                Some(mine) => mine.count += counter.count,
+                None => self.insert(counter.hash, other.text_of(counter), counter.count),
+            }
+        }
+        if self.counters.len() > 2 * self.kept {
+            self.purge();
+        }
+    }
+
+    /// The names asked most, first the one asked most, at most `k` of them; equals in the order of their text.
+    pub fn names(&self) -> Vec<TopName> {
+        let mut names: Vec<TopName> = self
+            .counters
+            .iter()
+            .map(|counter| TopName {
+                name: String::from_utf8_lossy(self.text_of(counter)).into_owned(),
+                count: counter.count,
+                error: self.error,
+            })
+            .collect();
+        names.sort_unstable_by(|left, right| right.count.cmp(&left.count).then_with(|| left.name.cmp(&right.name)));
+        names.truncate(self.kept);
+        names
+    }
+
+    /// By how much any count may be short; a name that is not there was asked at most so often.
+    pub fn error(&self) -> u64 {
+        self.error
+    }
+
+    /// Forgets everything and keeps the memory.
+    pub fn clear(&mut self) {
+        self.counters.clear();
+        self.index.clear();
+        self.text.clear();
+        self.error = 0;
+    }
+
+    /// Bytes it holds on the heap.
+    pub fn heap_bytes(&self) -> usize {
+        self.counters.capacity() * size_of::<Counter>()
+            + self.index.allocation_size()
+            + self.text.capacity()
+            + self.scratch.capacity() * size_of::<u64>()
+    }
+
+    fn find(&mut self, hash: u64) -> Option<&mut Counter> {
+        let counters = &mut self.counters;
+        let at = *self.index.find(hash, |&at| counters[usize::from(at)].hash == hash)?;
+        Some(&mut counters[usize::from(at)])
+    }
+
+    fn insert(&mut self, hash: u64, name: &[u8], count: u64) {
+        let text_at = self.text.len() as u32;
+        self.text.extend_from_slice(name);
+        self.counters.push(Counter { hash, count, text_at, text_bytes: name.len() as u32 });
+        let counters = &self.counters;
+        let at = (counters.len() - 1) as u16;
+        self.index.insert_unique(hash, at, |&at| counters[usize::from(at)].hash);
+    }
+
+    fn text_of(&self, counter: &Counter) -> &[u8] {
+        &self.text[counter.text_at as usize..(counter.text_at + counter.text_bytes) as usize]
+    }
+
+    /// Takes the `k+1`st largest count off all and lets those at 0 go: at most `k` stay.
+    fn purge(&mut self) {
+        self.scratch.clear();
+        self.scratch.extend(self.counters.iter().map(|counter| counter.count));
+        let (_, &mut amount, _) = self.scratch.select_nth_unstable_by(self.kept, |left, right| right.cmp(left));
+        self.error += amount;
+        let (counters, text) = (&mut self.counters, &mut self.text);
+        let mut text_end = 0;
+        // Names stay in the order of their counters, so each moves only towards the front.
+        counters.retain_mut(|counter| {
+            counter.count = counter.count.saturating_sub(amount);
+            if counter.count == 0 {
+                return false;
+            }
+            let (at, bytes) = (counter.text_at as usize, counter.text_bytes as usize);
+            text.copy_within(at..at + bytes, text_end);
+            counter.text_at = text_end as u32;
+            text_end += bytes;
+            true
+        });
+        text.truncate(text_end);
+        self.index.clear();
+        for (at, counter) in counters.iter().enumerate() {
+            self.index.insert_unique(counter.hash, at as u16, |&at| counters[usize::from(at)].hash);
+        }
+    }
+}
+
+fn cut(name: &str) -> &str {
+    &name[..name.floor_char_boundary(NAME_BYTES_MAX)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stable_hash;
+    use proptest::prelude::*;
+    use std::collections::HashMap;
+
+    fn add(top: &mut Top, name: &str) {
+        top.add(stable_hash(5, name.as_bytes()), name);
+    }
+
+    fn check(top: &Top, truth: &HashMap<String, u64>, kept: u64) -> Result<(), TestCaseError> {
+        let total: u64 = truth.values().sum();
+        prop_assert!(top.error() <= total / (kept + 1), "error {} of {total}", top.error());
+        let shown: HashMap<String, u64> = top.names().into_iter().map(|top| (top.name, top.count)).collect();
+        for (name, &count) in truth {
+            let seen = shown.get(name).copied().unwrap_or(0);
+            prop_assert!(seen <= count, "{name}: {seen} of {count}");
+            if count > total / (kept + 1) {
+                prop_assert!(shown.contains_key(name), "{name} with {count} of {total} is missing");
+                prop_assert!(seen + top.error() >= count);
+            }
+        }
+        Ok(())
+    }
+
+    proptest! {
+        /// Small numbers are frequent: the square of a uniform number is not uniform.
+        #[test]
+        fn no_name_above_its_share_is_missing_also_after_merging(
+            left in proptest::collection::vec(0_u32..40, 0..800),
+            right in proptest::collection::vec(0_u32..40, 0..800),
+            kept in 1_usize..12,
+        ) {
+            let mut truth = HashMap::new();
+            let mut tops = [Top::new(kept), Top::new(kept)];
+            for (top, numbers) in tops.iter_mut().zip([&left, &right]) {
+                for number in numbers {
+                    let name = format!("n{}", number * number / 40);
+                    add(top, &name);
+                    *truth.entry(name).or_insert(0) += 1;
+                }
+            }
+            let [mut one, two] = tops;
+            let mut back = two.clone();
+            one.merge(&two);
+            check(&one, &truth, kept as u64)?;
+            back.merge(&{ let mut again = Top::new(kept); left.iter().for_each(|number| add(&mut again, &format!("n{}", number * number / 40))); again });
+            prop_assert_eq!(one.names(), back.names());
+        }
+    }
+
+    #[test]
+    fn a_heavy_name_survives_a_million_hostile_ones_in_bounded_memory() {
+        let mut top = Top::new(32);
+        for number in 0..1_000_000_u32 {
+            let label = "x".repeat(200 + (number % 900) as usize);
+            add(&mut top, &format!("{number}.{label}"));
+            if number % 20 == 0 {
+                add(&mut top, "www.example.com");
+            }
+        }
+        assert_eq!(top.names()[0].name, "www.example.com");
+        assert!(top.names()[0].count + top.error() >= 50_000);
+        assert!(top.heap_bytes() <= 64 * 300 * 2, "{}", top.heap_bytes());
+    }
+
+    #[test]
+    fn long_names_with_one_beginning_stay_apart() {
+        let mut top = Top::new(4);
+        let begin = "é".repeat(200);
+        add(&mut top, &format!("{begin}a"));
+        add(&mut top, &format!("{begin}b"));
+        add(&mut top, &format!("{begin}b"));
+        assert_eq!(top.names().iter().map(|top| top.count).collect::<Vec<_>>(), [2, 1]);
+        assert_eq!(top.names()[0].name.len(), 254);
+    }
+}
