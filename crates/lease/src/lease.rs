@@ -70,6 +70,42 @@ pub struct Lease {
     pub own_checkpoint: Option<Checkpoint>,
 }
 
+impl Lease {
+    /// A row as it is created: nobody's, nothing processed.
+    pub fn fresh(key: ShardId, checkpoint: Checkpoint) -> Self {
+        Self {
+            key,
+            owner: None,
+            counter: 0,
+            own_checkpoint: Some(checkpoint.clone()),
+            checkpoint,
+            owner_switches: 0,
+            parents: Vec::new(),
+            children: Vec::new(),
+            hash_range: None,
+            checkpoint_owner: None,
+            pending: None,
+            start_ms: None,
+            read_until_ms: None,
+        }
+    }
+
+    /// Who works on the shard now: while a hand-over is under way the one that hands over, else the owner.
+    pub fn actual_owner(&self) -> Option<&WorkerId> {
+        self.checkpoint_owner.as_ref().or(self.owner.as_ref())
+    }
+
+    /// Whether the checkpoint is as we last wrote it. If not, another consumer of this table (KCL, or an operator) moved
+    /// it, and the pending epoch is no longer what comes next. A row that another consumer made and never moved is ours
+    /// to start.
+    pub fn checkpoint_is_ours(&self) -> bool {
+        match &self.own_checkpoint {
+            Some(own) => *own == self.checkpoint,
+            None => !matches!(self.checkpoint, Checkpoint::At { .. } | Checkpoint::ShardEnd),
+        }
+    }
+}
+
 /// What a worker commits of a shard: everything through `checkpoint` is acknowledged, `pending` is what comes next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Commit {
@@ -77,9 +113,9 @@ pub struct Commit {
     pub checkpoint: Checkpoint,
     /// The epoch whose delivery may begin after this write.
     pub pending: Option<Epoch>,
-    /// See [`Lease::read_until_ms`].
+    /// See [`Lease::read_until_ms`]; `None` leaves it as it is.
     pub read_until_ms: Option<i64>,
-    /// The shard's children, once it has ended.
+    /// The shard's children, once it has ended; empty leaves them as they are.
     pub children: Vec<ShardId>,
     /// What becomes of the lease.
     pub then: Then,
@@ -105,6 +141,8 @@ pub enum Write {
         key: ShardId,
         /// As last seen.
         counter: u64,
+        /// Whose it was as last seen, so that a table that cannot branch knows whether the owner changes.
+        from: Option<WorkerId>,
         /// Who takes it.
         owner: WorkerId,
         /// The pinned start (protocol rule O8).
@@ -126,4 +164,215 @@ pub enum Write {
         /// What is committed.
         commit: Commit,
     },
+}
+
+/// Why a table refuses a write. It changes nothing then.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refused {
+    /// There is such a row already.
+    Exists,
+    /// There is no such row.
+    Missing,
+    /// The counter is another: somebody wrote since.
+    Counter,
+    /// A hand-over is under way; only a commit renews.
+    HandOver,
+    /// The checkpoint would go back. A table without code of its own cannot see this one, so whoever makes the write
+    /// must: the coordinator never sends such a commit.
+    Backwards,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Exists => "the lease row exists already",
+            Self::Missing => "there is no such lease row",
+            Self::Counter => "the lease counter is another",
+            Self::HandOver => "a hand-over of the lease is under way",
+            Self::Backwards => "the checkpoint would go back",
+        })
+    }
+}
+
+impl std::error::Error for Refused {}
+
+impl Write {
+    /// The row it is about.
+    pub fn key(&self) -> &ShardId {
+        match self {
+            Self::Create(lease) => &lease.key,
+            Self::Take { key, .. } | Self::Renew { key, .. } | Self::Commit { key, .. } => key,
+        }
+    }
+
+    /// What a table must make of `row` (`None`: there is none), or why it must leave it alone. The definition of every
+    /// conditional write; the conditions are KCL 3's (`DynamoDBLeaseRefresher`).
+    pub fn apply(&self, row: Option<&Lease>) -> Result<Lease, Refused> {
+        match self {
+            Self::Create(lease) => row.map_or_else(|| Ok(lease.clone()), |_| Err(Refused::Exists)),
+            Self::Take { counter, from, owner, start_ms, .. } => {
+                let mut lease = next(row, *counter)?;
+                if from.as_ref().is_some_and(|from| from != owner) {
+                    lease.owner_switches = lease.owner_switches.saturating_add(1);
+                }
+                lease.owner = Some(owner.clone());
+                lease.checkpoint_owner = None;
+                lease.start_ms = lease.start_ms.or(*start_ms);
+                Ok(lease)
+            }
+            Self::Renew { counter, .. } => {
+                let lease = next(row, *counter)?;
+                if lease.checkpoint_owner.is_some() { Err(Refused::HandOver) } else { Ok(lease) }
+            }
+            Self::Commit { counter, commit, .. } => commit.apply(next(row, *counter)?),
+        }
+    }
+}
+
+impl Commit {
+    fn apply(&self, mut lease: Lease) -> Result<Lease, Refused> {
+        if self.checkpoint.is_behind(&lease.checkpoint) {
+            return Err(Refused::Backwards);
+        }
+        lease.checkpoint = self.checkpoint.clone();
+        lease.own_checkpoint = Some(self.checkpoint.clone());
+        lease.owner_switches = 0;
+        lease.pending = self.pending.clone();
+        lease.read_until_ms = self.read_until_ms.or(lease.read_until_ms);
+        if !self.children.is_empty() {
+            lease.children = self.children.clone();
+        }
+        if self.then == Then::Release {
+            lease.owner = None;
+            lease.checkpoint_owner = None;
+        }
+        Ok(lease)
+    }
+}
+
+/// The row with its counter raised, if the counter is `counter`.
+fn next(row: Option<&Lease>, counter: u64) -> Result<Lease, Refused> {
+    let row = row.ok_or(Refused::Missing)?;
+    // A counter at the end of its range could not be raised, so nobody could own the row safely.
+    let raised = counter.checked_add(1).filter(|_| row.counter == counter).ok_or(Refused::Counter)?;
+    Ok(Lease { counter: raised, ..row.clone() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(digits: &str) -> Checkpoint {
+        Checkpoint::through(SequenceNumber::parse(digits).unwrap())
+    }
+
+    fn worker(name: &str) -> WorkerId {
+        WorkerId::new(name)
+    }
+
+    fn row() -> Lease {
+        Lease {
+            owner: Some(worker("a")),
+            counter: 7,
+            owner_switches: 2,
+            read_until_ms: Some(50),
+            ..Lease::fresh(ShardId::new("s"), at("100"))
+        }
+    }
+
+    fn take(counter: u64, from: Option<&str>, owner: &str, start_ms: Option<i64>) -> Write {
+        Write::Take { key: ShardId::new("s"), counter, from: from.map(worker), owner: worker(owner), start_ms }
+    }
+
+    fn renew(counter: u64) -> Write {
+        Write::Renew { key: ShardId::new("s"), counter }
+    }
+
+    fn commit(counter: u64, checkpoint: Checkpoint, then: Then) -> Write {
+        let commit = Commit { checkpoint, pending: None, read_until_ms: None, children: Vec::new(), then };
+        Write::Commit { key: ShardId::new("s"), counter, commit }
+    }
+
+    #[test]
+    fn a_row_is_created_once() {
+        let fresh = Lease::fresh(ShardId::new("s"), Checkpoint::TrimHorizon);
+        assert_eq!(Write::Create(fresh.clone()).apply(None), Ok(fresh.clone()));
+        assert_eq!(Write::Create(fresh).apply(Some(&row())), Err(Refused::Exists));
+    }
+
+    #[test]
+    fn every_other_write_needs_the_row_and_its_counter() {
+        for make in [|counter| take(counter, None, "b", None), renew, |counter| commit(counter, at("101"), Then::Keep)]
+        {
+            assert_eq!(make(7).apply(None), Err(Refused::Missing));
+            assert_eq!(make(6).apply(Some(&row())), Err(Refused::Counter));
+            assert_eq!(make(8).apply(Some(&row())), Err(Refused::Counter));
+            assert_eq!(make(7).apply(Some(&row())).unwrap().counter, 8);
+            let last = Lease { counter: u64::MAX, ..row() };
+            assert_eq!(make(u64::MAX).apply(Some(&last)), Err(Refused::Counter));
+        }
+    }
+
+    #[test]
+    fn a_take_counts_a_change_of_owner_and_ends_a_hand_over() {
+        let handing = Lease { owner: Some(worker("next")), checkpoint_owner: Some(worker("a")), ..row() };
+        let taken = take(7, Some("a"), "b", None).apply(Some(&handing)).unwrap();
+        assert_eq!((taken.owner, taken.checkpoint_owner, taken.owner_switches), (Some(worker("b")), None, 3));
+        for from in [None, Some("b")] {
+            assert_eq!(take(7, from, "b", None).apply(Some(&row())).unwrap().owner_switches, 2);
+        }
+    }
+
+    #[test]
+    fn a_start_is_pinned_once() {
+        let pinned = take(7, None, "b", Some(10)).apply(Some(&row())).unwrap();
+        assert_eq!(pinned.start_ms, Some(10));
+        assert_eq!(take(8, None, "c", Some(20)).apply(Some(&pinned)).unwrap().start_ms, Some(10));
+    }
+
+    #[test]
+    fn a_hand_over_stops_renewals_but_not_commits() {
+        let handing = Lease { owner: Some(worker("next")), checkpoint_owner: Some(worker("a")), ..row() };
+        assert_eq!(handing.actual_owner(), Some(&worker("a")));
+        assert_eq!(renew(7).apply(Some(&handing)), Err(Refused::HandOver));
+        let kept = commit(7, at("101"), Then::Keep).apply(Some(&handing)).unwrap();
+        assert_eq!((kept.owner, kept.checkpoint_owner), (Some(worker("next")), Some(worker("a"))));
+        let released = commit(7, at("101"), Then::Release).apply(Some(&handing)).unwrap();
+        assert_eq!((released.owner, released.checkpoint_owner), (None, None));
+    }
+
+    #[test]
+    fn a_commit_writes_what_it_says_and_leaves_what_it_does_not() {
+        let committed = commit(7, at("101"), Then::Keep).apply(Some(&row())).unwrap();
+        let expected =
+            Lease { counter: 8, checkpoint: at("101"), own_checkpoint: Some(at("101")), owner_switches: 0, ..row() };
+        assert_eq!(committed, expected);
+        assert!(committed.checkpoint_is_ours());
+    }
+
+    #[test]
+    fn a_checkpoint_never_goes_back() {
+        let ended = Lease { checkpoint: Checkpoint::ShardEnd, ..row() };
+        for (from, to) in [(row(), at("99")), (row(), Checkpoint::TrimHorizon), (ended, at("101"))] {
+            assert_eq!(commit(7, to, Then::Keep).apply(Some(&from)), Err(Refused::Backwards));
+        }
+        assert!(commit(7, at("100"), Then::Keep).apply(Some(&row())).is_ok());
+        // KCL had processed three sub-records of this record; we commit the whole of it.
+        let inside = Checkpoint::At { sequence: SequenceNumber::parse("100").unwrap(), sub: 3 };
+        assert!(commit(7, at("100"), Then::Keep).apply(Some(&Lease { checkpoint: inside, ..row() })).is_ok());
+    }
+
+    #[test]
+    fn a_checkpoint_that_another_consumer_moved_is_not_ours() {
+        let start = Lease { own_checkpoint: None, ..Lease::fresh(ShardId::new("s"), Checkpoint::TrimHorizon) };
+        let cases = [
+            (row(), true),
+            (Lease { own_checkpoint: Some(at("99")), ..row() }, false),
+            (Lease { own_checkpoint: None, ..row() }, false),
+            (start, true),
+        ];
+        for (row, ours) in cases {
+            assert_eq!(row.checkpoint_is_ours(), ours, "{row:?}");
+        }
+    }
 }

@@ -8,6 +8,6 @@ mod lease;
 mod sequence;
 mod shard;
 
-pub use lease::{Commit, Epoch, Lease, Then, WorkerId, Write};
+pub use lease::{Commit, Epoch, Lease, Refused, Then, WorkerId, Write};
 pub use sequence::{Checkpoint, SequenceNumber};
 pub use shard::{HashRange, Shard, ShardId};

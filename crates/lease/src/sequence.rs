@@ -67,6 +67,15 @@ impl Checkpoint {
         Self::At { sequence, sub: 0 }
     }
 
+    /// Whether moving from `other` to this one would be going back. Within one record there is no back: a whole record
+    /// that KCL had processed in part carries the lower sub-sequence number.
+    pub fn is_behind(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::At { sequence, .. }, Self::At { sequence: other, .. }) => sequence < other,
+            _ => self < other,
+        }
+    }
+
     /// As it stands in the lease row.
     pub fn as_str(&self) -> &str {
         match self {
