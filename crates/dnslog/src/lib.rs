@@ -4,6 +4,7 @@
 //! argument, everything it cannot use is handed over as a [`Reject`], and nothing it is given can make it panic.
 
 mod enrich;
+pub mod name;
 mod query;
 mod record;
 mod reject;
