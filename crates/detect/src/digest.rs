@@ -175,6 +175,13 @@ impl Digest {
     }
 }
 
+/// An empty digest of the default limits and seed 0.
+impl Default for Digest {
+    fn default() -> Self {
+        Self::new(Limits::default(), 0)
+    }
+}
+
 impl Zone {
     fn new(limits: Limits) -> Self {
         Self {
