@@ -12,7 +12,7 @@ mod shard_series;
 mod table_test;
 mod zone_labels;
 
-pub use histogram::{ARRIVAL_DELAY, DELIVERY_DELAY, Histogram};
+pub use histogram::{ARRIVAL_DELAY, BOUNDS_SECS, DELIVERY_DELAY, Histogram};
 pub use log::{filter, start_log};
 pub use shard_series::{ShardSeries, ShardView};
 pub use zone_labels::ZoneLabels;
@@ -75,6 +75,8 @@ metrics_table! {
         "From a query to its record's arrival in the source stream.";
     DELIVERY_DELAY_SECONDS = "zonewatch_delivery_delay_seconds" Histogram Seconds []
         "From a record's arrival in the source stream to the acknowledgement of all that was made of it.";
+    LATE_QUERIES_TOTAL = "zonewatch_late_queries_total" Counter Count []
+        "Queries older than five minutes when their record arrived; they are delivered all the same.";
     RECORDS_TOTAL = "zonewatch_records_total" Counter Count ["stream"]
         "Kinesis records read, repeated reads included.";
     SHARD_BEHIND_SECONDS = "zonewatch_shard_behind_seconds" Gauge Seconds ["stream", "shard"]
@@ -92,7 +94,7 @@ metrics_table! {
     FIREHOSE_BILLED_BYTES_TOTAL = "zonewatch_firehose_billed_bytes_total" Counter Bytes ["outlet"]
         "Bytes Firehose bills: every acknowledged entry rounded up to 5 KiB.";
     FIREHOSE_PAYLOAD_BYTES_TOTAL = "zonewatch_firehose_payload_bytes_total" Counter Bytes ["outlet"]
-        "Bytes of the entries that Firehose acknowledged.";
+        "Bytes of the lines in acknowledged entries, before compression.";
     FIREHOSE_BLOCKED = "zonewatch_firehose_blocked" Gauge Count ["outlet"]
         "1 while an outlet is refused for a reason that only a person can remove, such as a missing permission.";
     RECORDS_LEFT_OUT_TOTAL = "zonewatch_records_left_out_total" Counter Count ["outlet", "reason"]

@@ -3,6 +3,17 @@
 //! Read once and checked before the first call leaves the process. Every field has a default, a unit and a sentence
 //! saying when to change it; unknown keys are errors that name the nearest key.
 
+#[cfg(test)]
+mod document_test;
+mod keys;
+mod load;
+mod nearest;
+mod rules;
+mod time;
+
+pub use load::{Faults, load};
+pub use time::rfc3339_ms;
+
 use dnslog::schema::Schema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -74,6 +85,8 @@ pub struct Leases {
     pub failover_secs: u64,
     /// Leases this worker holds at most; 0: no limit.
     pub held_max: u32,
+    /// Whether a missing table is created (on-demand billing); `--no-create` says no.
+    pub create: bool,
 }
 
 /// Caps of one record.
@@ -144,7 +157,8 @@ pub enum Compression {
 pub struct Quarantine {
     /// A Firehose delivery stream.
     pub delivery_stream: String,
-    /// A file that is appended to.
+    /// A file that is appended to; empty: none.
+    #[serde(with = "optional_path")]
     pub file: Option<PathBuf>,
 }
 
@@ -210,7 +224,7 @@ impl Default for Source {
 
 impl Default for Leases {
     fn default() -> Self {
-        Self { table: String::new(), failover_secs: 10, held_max: 0 }
+        Self { table: String::new(), failover_secs: 10, held_max: 0, create: true }
     }
 }
 
@@ -258,5 +272,21 @@ impl Default for Http {
 impl Default for Log {
     fn default() -> Self {
         Self { format: LogFormat::Text, level: "info".into() }
+    }
+}
+
+/// TOML has no null: an empty path stands for none.
+mod optional_path {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::path::PathBuf;
+
+    #[allow(clippy::ref_option)] // The signature is serde's.
+    pub(super) fn serialize<S: Serializer>(path: &Option<PathBuf>, serializer: S) -> Result<S::Ok, S::Error> {
+        path.clone().unwrap_or_default().serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PathBuf>, D::Error> {
+        let path = PathBuf::deserialize(deserializer)?;
+        Ok((!path.as_os_str().is_empty()).then_some(path))
     }
 }

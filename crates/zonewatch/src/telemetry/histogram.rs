@@ -8,7 +8,7 @@ use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Upper bounds in seconds: from a delivery at the tip to a day, the shortest retention of a stream.
-const BOUNDS_SECS: [f64; 16] =
+pub const BOUNDS_SECS: [f64; 16] =
     [0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 180.0, 300.0, 600.0, 1800.0, 3600.0, 21600.0, 86400.0];
 
 /// From a query to its record's arrival in the stream.

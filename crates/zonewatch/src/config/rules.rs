@@ -1,0 +1,120 @@
+//! Rules over several keys, and those that a range cannot say.
+
+use super::{Compression, Config, Packing, StartPosition};
+use crate::telemetry;
+
+/// Keys whose values do not go together, each with what is wrong and what to do.
+pub fn faults(config: &Config) -> Vec<(&'static str, String)> {
+    let mut faults = Vec::new();
+    let mut fault = |wrong: bool, key, message: &str| {
+        if wrong {
+            faults.push((key, message.to_owned()));
+        }
+    };
+    let Config { source, records, quarantine, limits, http, .. } = config;
+    let at_timestamp = source.start == StartPosition::AtTimestamp;
+    fault(
+        at_timestamp && source.start_at.is_empty(),
+        "source.start_at",
+        "is needed for source.start = \"AT_TIMESTAMP\": the time to start at",
+    );
+    fault(
+        !at_timestamp && !source.start_at.is_empty(),
+        "source.start_at",
+        "says nothing unless source.start is \"AT_TIMESTAMP\": set that, or remove this",
+    );
+    fault(
+        source.idle_poll_ms < source.poll_ms,
+        "source.idle_poll_ms",
+        "must be at least source.poll_ms: an idle shard is not read more often than a busy one",
+    );
+    fault(
+        records.packing == Packing::Single && records.compression == Compression::Gzip,
+        "records.compression",
+        "does not go with records.packing = \"single\": a destination that takes one document an entry does not inflate it",
+    );
+    let mut streams = records.delivery_streams.clone();
+    streams.sort();
+    streams.dedup();
+    fault(
+        streams.len() < records.delivery_streams.len(),
+        "records.delivery_streams",
+        "names a delivery stream twice: entries are spread over different ones",
+    );
+    fault(
+        !quarantine.delivery_stream.is_empty() && quarantine.file.is_some(),
+        "quarantine.file",
+        "does not go with quarantine.delivery_stream: rejects are kept in one place",
+    );
+    fault(
+        limits.epoch_bytes_max > limits.held_bytes_max / 2,
+        "limits.epoch_bytes_max",
+        "must be at most half of limits.held_bytes_max: one epoch is delivered while the next is read",
+    );
+    fault(
+        http.operations == http.people && http.people.port() != 0,
+        "http.people",
+        "must be another address than http.operations",
+    );
+    fault(
+        !http.people.ip().is_loopback(),
+        "http.people",
+        "the status page has no authentication yet, so it listens on loopback only (127.0.0.1 or [::1]): put a proxy that \
+         authenticates in front of it",
+    );
+    if let Err(error) = telemetry::filter(&config.log.level) {
+        faults.push(("log.level", format!("must be filter directives such as info or zonewatch=debug: {error}")));
+    }
+    faults
+}
+
+/// What only `worker` needs.
+pub fn worker_faults(config: &Config) -> Vec<(&'static str, String)> {
+    let missing = config.source.stream.is_empty();
+    let message = "is needed: the Kinesis stream with the query logs, a name or an ARN".to_owned();
+    if missing { vec![("source.stream", message)] } else { Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::load;
+
+    fn faulty_keys(variables: &[(&str, &str)]) -> Vec<String> {
+        let owned = variables.iter().map(|(name, text)| (format!("ZONEWATCH_{name}"), (*text).to_owned()));
+        load(None, owned).err().map_or(Vec::new(), |faults| faults.0)
+    }
+
+    #[test]
+    fn keys_that_do_not_go_together_are_faults() {
+        for (variables, part) in [
+            (vec![("SOURCE__START_AT", "2026-01-31T06:00:00Z")], "says nothing unless"),
+            (vec![("SOURCE__POLL_MS", "2000")], "source.idle_poll_ms (not set): must be at least source.poll_ms"),
+            (
+                vec![("RECORDS__PACKING", "single"), ("RECORDS__COMPRESSION", "gzip")],
+                "does not go with records.packing",
+            ),
+            (vec![("RECORDS__DELIVERY_STREAMS", "a,b,a")], "names a delivery stream twice"),
+            (vec![("QUARANTINE__FILE", "q"), ("QUARANTINE__DELIVERY_STREAM", "q")], "kept in one place"),
+            (vec![("LIMITS__HELD_BYTES_MAX", "33554432"), ("LIMITS__EPOCH_BYTES_MAX", "33554432")], "at most half"),
+            (vec![("HTTP__PEOPLE", "127.0.0.1:9464")], "another address"),
+            (vec![("HTTP__PEOPLE", "0.0.0.0:9465")], "no authentication yet"),
+            (vec![("LOG__LEVEL", "zonewatch=loud")], "filter directives"),
+        ] {
+            let faults = faulty_keys(&variables);
+            assert!(faults.len() == 1 && faults[0].contains(part), "{variables:?}: {faults:?}");
+        }
+        assert_eq!(
+            faulty_keys(&[("SOURCE__START", "AT_TIMESTAMP"), ("SOURCE__START_AT", "2026-01-31T06:00:00Z")]),
+            Vec::<String>::new()
+        );
+    }
+
+    #[test]
+    fn a_worker_needs_a_stream() {
+        let mut config = Config::default();
+        assert_eq!(worker_faults(&config)[0].0, "source.stream");
+        config.source.stream = "logs".into();
+        assert_eq!(worker_faults(&config), Vec::new());
+    }
+}
