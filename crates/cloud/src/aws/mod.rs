@@ -1,1 +1,134 @@
-//! (being written)
+//! The ports over the AWS SDK. The only place that names an SDK type.
+//!
+//! Endpoints, region and credentials come from where every AWS tool looks: the environment (`AWS_REGION`,
+//! `AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_KINESIS`, `AWS_ACCESS_KEY_ID`, …), profile files, web identity, the ECS and EC2
+//! metadata services. Plain `http` endpoints work, for emulators.
+
+mod change;
+mod dynamodb;
+mod failure;
+mod firehose;
+mod kinesis;
+mod row;
+
+pub use dynamodb::LeaseTable;
+pub use firehose::DeliveryStream;
+pub use kinesis::Stream;
+
+use crate::Error;
+use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{AppName, BehaviorVersion, SdkConfig};
+use aws_sdk_kinesis::config::ProvideCredentials;
+use aws_smithy_http_client::tls;
+use std::time::Duration;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// A full `GetRecords` of 10 MB takes 5 s at a shard's 2 MB/s.
+const DATA_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+/// A lease lasts 10 s: an answer that takes longer than this leaves no time to try again before somebody else may own it.
+const LEASE_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
+/// Metadata services answer within their own short time-outs; this only ends a chain that hangs.
+const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// What every client of one runtime shares: settings, credentials and one connection pool.
+///
+/// Connections are driven by the runtime they were opened on. A runtime that must not wait for another (coordination
+/// beside data) loads its own set.
+#[derive(Debug, Clone)]
+pub struct Clients {
+    /// For reads without consequences: the SDK repeats what failed for a moment.
+    patient: SdkConfig,
+    /// For reading, putting and lease writes: the caller paces, counts and knows the fate of every call.
+    once: SdkConfig,
+    region: String,
+}
+
+impl Clients {
+    /// Finds the settings and looks once whether there is a region and there are credentials.
+    pub async fn from_env() -> Result<Self, Error> {
+        let http_client = aws_smithy_http_client::Builder::new()
+            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+            .build_https();
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_attempt_timeout(DATA_ATTEMPT_TIMEOUT)
+            .build();
+        let patient = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .http_client(http_client)
+            .timeout_config(timeouts)
+            .retry_config(RetryConfig::standard())
+            // Bodies are read whole within the attempt's time-out; watching their pace only costs CPU a call.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .app_name(AppName::new("zonewatch").expect("letters are a valid name"))
+            .load()
+            .await;
+        let region = match patient.region() {
+            Some(region) => region.as_ref().to_owned(),
+            None => {
+                return Err(not_set("look for a region", "none found; set AWS_REGION, or a region in the AWS profile"));
+            }
+        };
+        find_credentials(&patient).await?;
+        let once = patient.to_builder().retry_config(RetryConfig::disabled()).build();
+        Ok(Self { patient, once, region })
+    }
+
+    /// A stream by name or ARN.
+    pub fn stream(&self, name: &str) -> Stream {
+        let patient = aws_sdk_kinesis::Client::new(&self.patient);
+        Stream::new(patient, aws_sdk_kinesis::Client::new(&self.once), name, self.arn("kinesis", "stream/", name))
+    }
+
+    /// A lease table by name.
+    pub fn lease_table(&self, name: &str) -> LeaseTable {
+        let soon = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_attempt_timeout(LEASE_ATTEMPT_TIMEOUT)
+            .build();
+        let once = self.once.to_builder().timeout_config(soon).build();
+        let patient = aws_sdk_dynamodb::Client::new(&self.patient);
+        LeaseTable::new(patient, aws_sdk_dynamodb::Client::new(&once), name, self.arn("dynamodb", "table/", name))
+    }
+
+    /// A delivery stream by name or ARN.
+    pub fn delivery_stream(&self, name: &str) -> DeliveryStream {
+        let patient = aws_sdk_firehose::Client::new(&self.patient);
+        let once = aws_sdk_firehose::Client::new(&self.once);
+        DeliveryStream::new(patient, once, name, self.arn("firehose", "deliverystream/", name))
+    }
+
+    /// The resource as a policy would name it; the account is not known before a call succeeds, so `*` stands for it.
+    fn arn(&self, service: &str, kind: &str, name: &str) -> String {
+        if name.starts_with("arn:") {
+            return name.to_owned();
+        }
+        let partition = match self.region.as_str() {
+            region if region.starts_with("cn-") => "aws-cn",
+            region if region.starts_with("us-gov-") => "aws-us-gov",
+            _ => "aws",
+        };
+        format!("arn:{partition}:{service}:{}:*:{kind}{name}", self.region)
+    }
+}
+
+async fn find_credentials(config: &SdkConfig) -> Result<(), Error> {
+    const ADVICE: &str =
+        "set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run where a role is attached";
+    let provider = config.credentials_provider().expect("the default chain is always set");
+    match tokio::time::timeout(CREDENTIALS_TIMEOUT, provider.provide_credentials()).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) => {
+            Err(not_set("look for credentials", &format!("none usable ({}); {ADVICE}", failure::chain(&error))))
+        }
+        Err(_) => Err(not_set(
+            "look for credentials",
+            &format!("no answer within {} s; {ADVICE}", CREDENTIALS_TIMEOUT.as_secs()),
+        )),
+    }
+}
+
+fn not_set(action: &'static str, message: &str) -> Error {
+    Error::Invalid { action, resource: "this machine".into(), message: message.into() }
+}

@@ -1,0 +1,144 @@
+//! What the SDK says went wrong, sorted by what the caller does about it.
+
+use crate::Error;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use std::time::Duration;
+
+/// Quotas of all three services are counted by the second.
+const THROTTLED_PAUSE: Duration = Duration::from_secs(1);
+
+/// Codes that say: not now, and nothing happened.
+const THROTTLED: [&str; 13] = [
+    "ProvisionedThroughputExceededException",
+    "LimitExceededException",
+    "KMSThrottlingException",
+    "ThrottlingException",
+    "Throttling",
+    "ThrottledException",
+    "RequestLimitExceeded",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "TooManyRequestsException",
+    "ResourceInUseException",
+    "TransactionConflictException",
+    "ReplicatedWriteConflictException",
+];
+
+/// Codes that say: not you, or not with this key, until a person acts.
+const DENIED: [&str; 20] = [
+    "AccessDenied",
+    "AccessDeniedException",
+    "NotAuthorized",
+    "UnauthorizedOperation",
+    "OptInRequired",
+    "UnrecognizedClientException",
+    "InvalidClientTokenId",
+    "InvalidSignatureException",
+    "SignatureDoesNotMatch",
+    "IncompleteSignature",
+    "IncompleteSignatureException",
+    "MissingAuthenticationToken",
+    "MissingAuthenticationTokenException",
+    "ExpiredTokenException",
+    "KMSAccessDeniedException",
+    "KMSDisabledException",
+    "KMSInvalidStateException",
+    "KMSNotFoundException",
+    "KMSOptInRequired",
+    "InvalidKMSResourceException",
+];
+
+/// Which [`Error`] an SDK call's failure is.
+pub(super) fn sort<E>(action: &'static str, resource: &str, error: &SdkError<E, HttpResponse>) -> Error
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let resource = resource.to_owned();
+    match error {
+        SdkError::ServiceError(said) => {
+            let answer = Answer {
+                code: said.err().code().unwrap_or("no code"),
+                message: said.err().message().unwrap_or("no message"),
+                status: said.raw().status().as_u16(),
+            };
+            answer.sort(action, resource)
+        }
+        SdkError::ConstructionFailure(_) => Error::Invalid { action, resource, message: chain(error) },
+        // Time-outs, broken connections, answers that make no sense.
+        _ => Error::Unavailable { action, resource, message: chain(error) },
+    }
+}
+
+/// What the service answered.
+struct Answer<'a> {
+    code: &'a str,
+    message: &'a str,
+    status: u16,
+}
+
+impl Answer<'_> {
+    fn sort(&self, action: &'static str, resource: String) -> Error {
+        let Self { code, message, status } = *self;
+        let message = format!("{code}: {message}");
+        // Firehose answers 500 or 503 with this code when a quota is spent; nothing was taken.
+        let firehose_busy = code == "ServiceUnavailableException" && action.starts_with("firehose:");
+        if THROTTLED.contains(&code) || firehose_busy || status == 429 {
+            Error::Throttled { action, resource, retry_after: THROTTLED_PAUSE }
+        } else if code == "ExpiredIteratorException" {
+            Error::Expired
+        } else if code == "ResourceNotFoundException" {
+            Error::Missing { action, resource, message }
+        } else if DENIED.contains(&code) {
+            Error::Denied { action, resource, message }
+        } else if status >= 500 {
+            Error::Unavailable { action, resource, message }
+        } else {
+            Error::Invalid { action, resource, message }
+        }
+    }
+}
+
+/// An error and what caused it, without the debug output that the SDK's own display adds.
+pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sorted(action: &'static str, code: &str, status: u16) -> Error {
+        Answer { code, message: "said so", status }.sort(action, "arn".into())
+    }
+
+    #[test]
+    fn every_answer_finds_its_reaction() {
+        let read = "kinesis:GetRecords";
+        assert!(matches!(sorted(read, "ProvisionedThroughputExceededException", 400), Error::Throttled { .. }));
+        assert!(matches!(sorted(read, "LimitExceededException", 400), Error::Throttled { .. }));
+        assert!(matches!(sorted(read, "KMSThrottlingException", 400), Error::Throttled { .. }));
+        assert!(matches!(sorted(read, "ExpiredIteratorException", 400), Error::Expired));
+        assert!(matches!(sorted(read, "ResourceNotFoundException", 400), Error::Missing { .. }));
+        assert!(matches!(sorted(read, "AccessDeniedException", 400), Error::Denied { .. }));
+        assert!(matches!(sorted(read, "InternalFailure", 500), Error::Unavailable { .. }));
+        assert!(matches!(sorted(read, "ValidationException", 400), Error::Invalid { .. }));
+    }
+
+    #[test]
+    fn a_busy_firehose_is_a_throttle_and_a_busy_table_is_an_unknown_fate() {
+        let code = "ServiceUnavailableException";
+        assert!(matches!(sorted("firehose:PutRecordBatch", code, 503), Error::Throttled { .. }));
+        assert!(matches!(sorted("dynamodb:UpdateItem", code, 503), Error::Unavailable { .. }));
+    }
+}

@@ -1,0 +1,230 @@
+//! Kinesis Data Streams.
+
+use super::failure::sort;
+use crate::{Batch, Call, Cursor, Entry, Error, Record, Refused, Start, limits};
+use aws_sdk_kinesis::Client;
+use aws_sdk_kinesis::error::ProvideErrorMetadata;
+use aws_sdk_kinesis::primitives::{Blob, DateTime};
+use aws_sdk_kinesis::types::{self, PutRecordsRequestEntry, ShardIteratorType};
+use bytes::Bytes;
+use lease::{HashRange, SequenceNumber, Shard, ShardId};
+use std::time::Duration;
+
+const LIST_SHARDS: &str = "kinesis:ListShards";
+const GET_SHARD_ITERATOR: &str = "kinesis:GetShardIterator";
+const GET_RECORDS: &str = "kinesis:GetRecords";
+const PUT_RECORDS: &str = "kinesis:PutRecords";
+
+/// A Kinesis stream.
+#[derive(Debug, Clone)]
+pub struct Stream {
+    patient: Client,
+    once: Client,
+    /// As configured: a name or an ARN.
+    name: String,
+    arn: String,
+}
+
+impl Stream {
+    pub(super) fn new(patient: Client, once: Client, name: &str, arn: String) -> Self {
+        Self { patient, once, name: name.to_owned(), arn }
+    }
+
+    /// The stream's name, where it was not given as an ARN.
+    fn stream_name(&self) -> Option<String> {
+        (!self.name.starts_with("arn:")).then(|| self.name.clone())
+    }
+
+    fn stream_arn(&self) -> Option<String> {
+        self.name.starts_with("arn:").then(|| self.name.clone())
+    }
+
+    fn unusable(&self, action: &'static str, what: &str) -> Error {
+        Error::Invalid { action, resource: self.arn.clone(), message: format!("the answer cannot be used: {what}") }
+    }
+
+    async fn list_shards(&self) -> Result<Vec<Shard>, Error> {
+        let mut shards = Vec::new();
+        let mut page_token: Option<String> = None;
+        loop {
+            let call = self.patient.list_shards();
+            // A page token stands for the stream; Kinesis refuses both.
+            let call = match page_token {
+                Some(token) => call.next_token(token).set_stream_arn(self.stream_arn()),
+                None => call.set_stream_name(self.stream_name()).set_stream_arn(self.stream_arn()),
+            };
+            let page = call.send().await.map_err(|error| sort(LIST_SHARDS, &self.arn, &error))?;
+            for shard in page.shards.unwrap_or_default() {
+                shards.push(self.listed(&shard)?);
+            }
+            page_token = page.next_token;
+            if page_token.is_none() {
+                return Ok(shards);
+            }
+        }
+    }
+
+    fn listed(&self, shard: &types::Shard) -> Result<Shard, Error> {
+        let parents = [shard.parent_shard_id(), shard.adjacent_parent_shard_id()];
+        let ending = shard.sequence_number_range().and_then(|range| range.ending_sequence_number());
+        let ended_at = match ending {
+            Some(text) => Some(self.sequence(LIST_SHARDS, text)?),
+            None => None,
+        };
+        Ok(Shard {
+            id: ShardId::new(shard.shard_id()),
+            parents: parents.into_iter().flatten().map(ShardId::new).collect(),
+            hash_range: self.hash_range(LIST_SHARDS, shard.hash_key_range())?,
+            ended_at,
+        })
+    }
+
+    fn child(&self, shard: &types::ChildShard) -> Result<Shard, Error> {
+        Ok(Shard {
+            id: ShardId::new(shard.shard_id()),
+            parents: shard.parent_shards().iter().map(|parent| ShardId::new(parent)).collect(),
+            hash_range: self.hash_range(GET_RECORDS, shard.hash_key_range())?,
+            ended_at: None,
+        })
+    }
+
+    fn hash_range(&self, action: &'static str, range: Option<&types::HashKeyRange>) -> Result<HashRange, Error> {
+        range
+            .and_then(|range| {
+                Some(HashRange {
+                    start: range.starting_hash_key().parse().ok()?,
+                    end: range.ending_hash_key().parse().ok()?,
+                })
+            })
+            .ok_or_else(|| self.unusable(action, "a shard without a hash key range"))
+    }
+
+    fn sequence(&self, action: &'static str, text: &str) -> Result<SequenceNumber, Error> {
+        SequenceNumber::parse(text).ok_or_else(|| self.unusable(action, &format!("sequence number {text:?}")))
+    }
+
+    async fn iterator(&self, shard: &ShardId, start: &Start) -> Result<Cursor, Error> {
+        let call = self
+            .patient
+            .get_shard_iterator()
+            .set_stream_name(self.stream_name())
+            .set_stream_arn(self.stream_arn())
+            .shard_id(shard.as_str());
+        let latest = call.clone().shard_iterator_type(ShardIteratorType::Latest);
+        let call = match start {
+            Start::TrimHorizon => call.shard_iterator_type(ShardIteratorType::TrimHorizon),
+            Start::Latest => latest.clone(),
+            Start::AtTimestamp(time_ms) => call
+                .shard_iterator_type(ShardIteratorType::AtTimestamp)
+                .timestamp(DateTime::from_millis((*time_ms).max(0))),
+            Start::At(sequence) => call
+                .shard_iterator_type(ShardIteratorType::AtSequenceNumber)
+                .starting_sequence_number(sequence.as_str()),
+            Start::After(sequence) => call
+                .shard_iterator_type(ShardIteratorType::AfterSequenceNumber)
+                .starting_sequence_number(sequence.as_str()),
+        };
+        let mut answer = call.send().await;
+        // Kinesis refuses a time in its future. What comes next is then the same place, and Kinesis' clock is the one
+        // that arrival times come from, so ours is not asked.
+        let in_future = |error: &dyn ProvideErrorMetadata| error.code() == Some("InvalidArgumentException");
+        if matches!(start, Start::AtTimestamp(_)) && answer.as_ref().is_err_and(|error| in_future(error)) {
+            answer = latest.send().await;
+        }
+        let answer = answer.map_err(|error| sort(GET_SHARD_ITERATOR, &self.arn, &error))?;
+        answer.shard_iterator.map(Cursor).ok_or_else(|| self.unusable(GET_SHARD_ITERATOR, "no iterator"))
+    }
+
+    async fn get_records(&self, cursor: &Cursor, records_max: u32) -> Result<Batch, Error> {
+        let limit = records_max.clamp(1, limits::READ_RECORDS_MAX) as i32;
+        let answer = self
+            .once
+            .get_records()
+            .shard_iterator(&cursor.0)
+            .set_stream_arn(self.stream_arn())
+            .limit(limit)
+            .send()
+            .await
+            .map_err(|error| sort(GET_RECORDS, &self.arn, &error))?;
+        let records = answer.records.into_iter().map(|record| self.record(record)).collect::<Result<_, _>>()?;
+        let next = answer.next_shard_iterator.map(Cursor);
+        let children = match next {
+            Some(_) => Vec::new(),
+            None => answer
+                .child_shards
+                .unwrap_or_default()
+                .iter()
+                .map(|child| self.child(child))
+                .collect::<Result<_, _>>()?,
+        };
+        let behind_ms = u64::try_from(answer.millis_behind_latest.unwrap_or(0)).unwrap_or(0);
+        Ok(Batch { records, behind: Duration::from_millis(behind_ms), next, children })
+    }
+
+    fn record(&self, record: types::Record) -> Result<Record, Error> {
+        let arrival_ms = record
+            .approximate_arrival_timestamp
+            .and_then(|time| time.to_millis().ok())
+            .ok_or_else(|| self.unusable(GET_RECORDS, "a record without an arrival time"))?;
+        Ok(Record {
+            sequence: self.sequence(GET_RECORDS, &record.sequence_number)?,
+            arrival_ms,
+            data: Bytes::from(record.data.into_inner()),
+        })
+    }
+
+    async fn put_records(&self, entries: &[Entry]) -> Result<Vec<Refused>, Error> {
+        let invalid = |message: String| Error::Invalid { action: PUT_RECORDS, resource: self.arn.clone(), message };
+        limits::check_put(entries).map_err(invalid)?;
+        if entries.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut records = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let record = PutRecordsRequestEntry::builder()
+                .partition_key(&entry.partition_key)
+                .set_explicit_hash_key(entry.hash_key.map(|key| key.to_string()))
+                .data(Blob::new(entry.data.clone()))
+                .build()
+                .map_err(|error| invalid(error.to_string()))?;
+            records.push(record);
+        }
+        let answer = self
+            .once
+            .put_records()
+            .set_stream_name(self.stream_name())
+            .set_stream_arn(self.stream_arn())
+            .set_records(Some(records))
+            .send()
+            .await
+            .map_err(|error| sort(PUT_RECORDS, &self.arn, &error))?;
+        if answer.records.len() != entries.len() {
+            let message = format!("{} results for {} entries", answer.records.len(), entries.len());
+            return Err(Error::Unavailable { action: PUT_RECORDS, resource: self.arn.clone(), message });
+        }
+        let results = answer.records.into_iter().enumerate();
+        Ok(results.filter_map(|(index, result)| Some(Refused { index, code: result.error_code? })).collect())
+    }
+}
+
+impl crate::Stream for Stream {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn shards(&self) -> Call<'_, Result<Vec<Shard>, Error>> {
+        Box::pin(self.list_shards())
+    }
+
+    fn cursor<'a>(&'a self, shard: &'a ShardId, start: &'a Start) -> Call<'a, Result<Cursor, Error>> {
+        Box::pin(self.iterator(shard, start))
+    }
+
+    fn read<'a>(&'a self, _shard: &'a ShardId, cursor: &'a Cursor, records_max: u32) -> Call<'a, Result<Batch, Error>> {
+        Box::pin(self.get_records(cursor, records_max))
+    }
+
+    fn put<'a>(&'a self, entries: &'a [Entry]) -> Call<'a, Result<Vec<Refused>, Error>> {
+        Box::pin(self.put_records(entries))
+    }
+}

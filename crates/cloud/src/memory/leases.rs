@@ -1,0 +1,76 @@
+//! A lease table in memory: `lease::Write::apply` behind a lock.
+
+use crate::{Call, Create, Error, WriteError};
+use lease::{Lease, ShardId, Write};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard};
+
+/// A lease table in memory. As in AWS it is not there before somebody makes it: call
+/// [`ensure`](crate::LeaseTable::ensure) first.
+#[derive(Debug)]
+pub struct LeaseTable {
+    name: String,
+    /// `None`: there is no such table.
+    rows: Mutex<Option<BTreeMap<ShardId, Lease>>>,
+}
+
+impl LeaseTable {
+    /// A table that is still to be made.
+    pub fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), rows: Mutex::new(None) }
+    }
+
+    fn rows(&self) -> MutexGuard<'_, Option<BTreeMap<ShardId, Lease>>> {
+        self.rows.lock().expect("no holder of this lock panics")
+    }
+
+    /// What `look` finds in the table, if there is one.
+    fn with<T>(&self, action: &'static str, look: impl FnOnce(&mut BTreeMap<ShardId, Lease>) -> T) -> Result<T, Error> {
+        match self.rows().as_mut() {
+            Some(rows) => Ok(look(rows)),
+            None => Err(self.missing(action)),
+        }
+    }
+
+    fn missing(&self, action: &'static str) -> Error {
+        Error::Missing { action, resource: format!("memory table {}", self.name), message: "no such table".into() }
+    }
+}
+
+impl crate::LeaseTable for LeaseTable {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn ensure(&self, create: Create) -> Call<'_, Result<(), Error>> {
+        Box::pin(async move {
+            if create == Create::IfMissing {
+                self.rows().get_or_insert_default();
+            }
+            self.with("ensure", |_| ())
+        })
+    }
+
+    fn scan(&self) -> Call<'_, Result<Vec<Lease>, Error>> {
+        Box::pin(async { self.with("scan", |rows| rows.values().cloned().collect()) })
+    }
+
+    fn get<'a>(&'a self, key: &'a ShardId) -> Call<'a, Result<Option<Lease>, Error>> {
+        Box::pin(async { self.with("get", |rows| rows.get(key).cloned()) })
+    }
+
+    fn write<'a>(&'a self, write: &'a Write) -> Call<'a, Result<Lease, WriteError>> {
+        Box::pin(async {
+            self.with("write", |rows| {
+                let row = rows.get(write.key());
+                match write.apply(row) {
+                    Ok(lease) => {
+                        rows.insert(lease.key.clone(), lease.clone());
+                        Ok(lease)
+                    }
+                    Err(_) => Err(WriteError::Refused(row.cloned().map(Box::new))),
+                }
+            })?
+        })
+    }
+}

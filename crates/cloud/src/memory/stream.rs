@@ -1,0 +1,266 @@
+//! A stream in memory.
+
+use super::Clock;
+use super::shard::{Closed, ShardLog, sequence};
+use crate::{Batch, Call, Cursor, Entry, Error, Record, Refused, Start, limits};
+use lease::{HashRange, Shard, ShardId};
+use std::fmt;
+use std::hash::{DefaultHasher, Hasher};
+use std::sync::Mutex;
+use std::time::Duration;
+
+/// What a stream in memory holds, and for how long.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Records older than this are trimmed. Kinesis' default is a day.
+    pub retention: Duration,
+    /// The oldest records are trimmed so that the rest has at most this many bytes.
+    pub bytes_max: usize,
+    /// A cursor older than this is refused. Kinesis' are good for 5 minutes.
+    pub cursor_life: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { retention: Duration::from_secs(24 * 3600), bytes_max: usize::MAX, cursor_life: Duration::from_secs(300) }
+    }
+}
+
+/// A stream in memory. Partition keys are spread by a hash of ours, not by Kinesis' MD5.
+pub struct Stream {
+    name: String,
+    settings: Settings,
+    clock: Clock,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// In the order of their making.
+    shards: Vec<ShardLog>,
+    shards_made: usize,
+    /// The number of the next record.
+    tip: u64,
+    /// The latest arrival: arrival times never run back.
+    now_ms: i64,
+}
+
+impl Stream {
+    /// A stream of `shards` equal shards (at least one), with Kinesis' settings.
+    pub fn new(name: &str, shards: usize, clock: Clock) -> Self {
+        Self::with_settings(name, shards, clock, Settings::default())
+    }
+
+    /// A stream of `shards` equal shards (at least one).
+    pub fn with_settings(name: &str, shards: usize, clock: Clock, settings: Settings) -> Self {
+        let count = shards.max(1) as u128;
+        let width = u128::MAX / count;
+        let mut state = State { shards: Vec::new(), shards_made: 0, tip: 1, now_ms: i64::MIN };
+        for index in 0..count {
+            let end = if index + 1 == count { u128::MAX } else { (index + 1) * width - 1 };
+            state.open(Vec::new(), HashRange { start: index * width, end });
+        }
+        Self { name: name.to_owned(), settings, clock, state: Mutex::new(state) }
+    }
+
+    /// Splits an open shard so that hash keys from `at` on go to the second child.
+    pub fn split(&self, shard: &ShardId, at: u128) -> Result<(), Error> {
+        self.with("split", |state| {
+            let range = state.open_shard(shard)?.hash_range;
+            if at <= range.start || at > range.end {
+                return Err(Wrong::Call(format!("{at} does not lie within {shard}")));
+            }
+            state.close(shard);
+            state.open(vec![shard.clone()], HashRange { start: range.start, end: at - 1 });
+            state.open(vec![shard.clone()], HashRange { start: at, end: range.end });
+            Ok(())
+        })
+    }
+
+    /// Merges two open shards whose hash keys touch.
+    pub fn merge(&self, lower: &ShardId, upper: &ShardId) -> Result<(), Error> {
+        self.with("merge", |state| {
+            let (low, high) = (state.open_shard(lower)?.hash_range, state.open_shard(upper)?.hash_range);
+            if low.end.checked_add(1) != Some(high.start) {
+                return Err(Wrong::Call(format!("{lower} does not end where {upper} begins")));
+            }
+            state.close(lower);
+            state.close(upper);
+            state.open(vec![lower.clone(), upper.clone()], HashRange { start: low.start, end: high.end });
+            Ok(())
+        })
+    }
+
+    /// The bytes of all records held.
+    pub fn bytes_held(&self) -> usize {
+        self.state.lock().expect("no holder of this lock panics").bytes()
+    }
+
+    /// What `act` makes of the state as it is now: with the clock moved on and what is too old trimmed.
+    fn with<T>(&self, action: &'static str, act: impl FnOnce(&mut State) -> Result<T, Wrong>) -> Result<T, Error> {
+        let mut state = self.state.lock().expect("no holder of this lock panics");
+        state.now_ms = state.now_ms.max((self.clock)());
+        state.trim(&self.settings);
+        act(&mut state).map_err(|wrong| {
+            let resource = format!("memory stream {}", self.name);
+            match wrong {
+                Wrong::Call(message) => Error::Invalid { action, resource, message },
+                Wrong::Shard(shard) => {
+                    Error::Missing { action, resource, message: format!("no open or kept shard {shard}") }
+                }
+                Wrong::Old => Error::Expired,
+            }
+        })
+    }
+
+    fn make_cursor(&self, shard: &ShardId, start: &Start) -> Result<Cursor, Error> {
+        self.with("cursor", |state| {
+            let position = state.kept_shard(shard)?.position(start, state.tip);
+            let position = position.ok_or_else(|| Wrong::Call(format!("{start:?} is no place in this stream")))?;
+            Ok(write_cursor(position, state.now_ms))
+        })
+    }
+
+    fn read_page(&self, shard: &ShardId, cursor: &Cursor, records_max: u32) -> Result<Batch, Error> {
+        let records_max = records_max.clamp(1, limits::READ_RECORDS_MAX) as usize;
+        self.with("read", |state| {
+            let (position, made_ms) =
+                parse_cursor(cursor).ok_or_else(|| Wrong::Call(format!("{cursor:?} is no cursor of ours")))?;
+            if state.now_ms.saturating_sub(made_ms) > millis(self.settings.cursor_life) {
+                return Err(Wrong::Old);
+            }
+            let (records, next, behind, ended) = state.kept_shard(shard)?.read(position, records_max, state.now_ms);
+            if ended {
+                return Ok(Batch { records, behind, next: None, children: state.children(shard) });
+            }
+            Ok(Batch { records, behind, next: Some(write_cursor(next, state.now_ms)), children: Vec::new() })
+        })
+    }
+
+    fn append(&self, entries: &[Entry]) -> Result<Vec<Refused>, Error> {
+        self.with("put", |state| {
+            limits::check_put(entries).map_err(Wrong::Call)?;
+            entries.iter().for_each(|entry| state.append(entry));
+            state.trim(&self.settings);
+            Ok(Vec::new())
+        })
+    }
+}
+
+/// What is wrong with a call.
+enum Wrong {
+    Call(String),
+    Shard(ShardId),
+    Old,
+}
+
+impl State {
+    fn open(&mut self, parents: Vec<ShardId>, hash_range: HashRange) {
+        let id = ShardId::new(&format!("shardId-{:012}", self.shards_made));
+        self.shards_made += 1;
+        self.shards.push(ShardLog::new(id, parents, hash_range));
+    }
+
+    fn close(&mut self, shard: &ShardId) {
+        let closed = Closed { at: self.tip, time_ms: self.now_ms };
+        // Nothing else gets this number: a shard's end is a place after its last record.
+        self.tip += 1;
+        if let Some(log) = self.shards.iter_mut().find(|log| log.id == *shard) {
+            log.closed = Some(closed);
+        }
+    }
+
+    fn kept_shard(&self, shard: &ShardId) -> Result<&ShardLog, Wrong> {
+        self.shards.iter().find(|log| log.id == *shard).ok_or_else(|| Wrong::Shard(shard.clone()))
+    }
+
+    fn open_shard(&self, shard: &ShardId) -> Result<&ShardLog, Wrong> {
+        self.kept_shard(shard).and_then(|log| if log.is_open() { Ok(log) } else { Err(Wrong::Shard(shard.clone())) })
+    }
+
+    fn children(&self, shard: &ShardId) -> Vec<Shard> {
+        let children = self.shards.iter().filter(|log| log.parents.contains(shard));
+        children.map(|log| Shard { ended_at: None, ..log.listed() }).collect()
+    }
+
+    fn append(&mut self, entry: &Entry) {
+        let hash_key = entry.hash_key.unwrap_or_else(|| spread(&entry.partition_key));
+        let shard = self.shards.iter_mut().find(|log| log.takes(hash_key));
+        let shard = shard.expect("the open shards cover all hash keys");
+        let record = Record { sequence: sequence(self.tip), arrival_ms: self.now_ms, data: entry.data.clone() };
+        shard.append(self.tip, record);
+        self.tip += 1;
+    }
+
+    fn bytes(&self) -> usize {
+        self.shards.iter().map(ShardLog::bytes).sum()
+    }
+
+    fn trim(&mut self, settings: &Settings) {
+        let horizon_ms = self.now_ms.saturating_sub(millis(settings.retention));
+        for shard in &mut self.shards {
+            while shard.oldest().is_some_and(|(_, arrival_ms)| arrival_ms < horizon_ms) {
+                shard.trim_one();
+            }
+        }
+        self.shards.retain(|shard| shard.closed.as_ref().is_none_or(|closed| closed.time_ms >= horizon_ms));
+        let mut bytes = self.bytes();
+        while bytes > settings.bytes_max {
+            let oldest =
+                self.shards.iter_mut().filter(|shard| shard.oldest().is_some()).min_by_key(|shard| shard.oldest());
+            bytes -= oldest.expect("bytes are held by records").trim_one();
+        }
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Stream").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl crate::Stream for Stream {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn shards(&self) -> Call<'_, Result<Vec<Shard>, Error>> {
+        Box::pin(async { self.with("list", |state| Ok(state.shards.iter().map(ShardLog::listed).collect())) })
+    }
+
+    fn cursor<'a>(&'a self, shard: &'a ShardId, start: &'a Start) -> Call<'a, Result<Cursor, Error>> {
+        Box::pin(async { self.make_cursor(shard, start) })
+    }
+
+    fn read<'a>(&'a self, shard: &'a ShardId, cursor: &'a Cursor, records_max: u32) -> Call<'a, Result<Batch, Error>> {
+        Box::pin(async move { self.read_page(shard, cursor, records_max) })
+    }
+
+    fn put<'a>(&'a self, entries: &'a [Entry]) -> Call<'a, Result<Vec<Refused>, Error>> {
+        Box::pin(async { self.append(entries) })
+    }
+}
+
+fn write_cursor(position: u64, now_ms: i64) -> Cursor {
+    Cursor(format!("{position}@{now_ms}"))
+}
+
+fn parse_cursor(cursor: &Cursor) -> Option<(u64, i64)> {
+    let (position, made_ms) = cursor.0.split_once('@')?;
+    Some((position.parse().ok()?, made_ms.parse().ok()?))
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// A hash key for a partition key: evenly spread, the same in every run.
+fn spread(partition_key: &str) -> u128 {
+    let half = |salt: u8| {
+        let mut hasher = DefaultHasher::new();
+        hasher.write_u8(salt);
+        hasher.write(partition_key.as_bytes());
+        u128::from(hasher.finish())
+    };
+    half(0) << 64 | half(1)
+}
