@@ -1,1 +1,319 @@
-//! (being written)
+//! The OBSERVE stage: what happens to a record between being read and being delivered.
+//!
+//! Read down: `observe` decodes a record, and for each query enriches it, counts it in the epoch's digest and appends
+//! its line. Plain calls in one task, no channel between them; `shard_task` reads before and commits and delivers after.
+
+use crate::config::{Config, Records};
+use crate::filter::{Filter, LeftOut};
+use crate::lines::Lines;
+use crate::quarantine;
+use crate::telemetry::BOUNDS_SECS;
+use cloud::Record;
+use detect::Digest;
+use dnslog::schema::{Place, Writer};
+use dnslog::{BytesForm, Decoder, Enricher, Limits, Query, Reason, Reference, Reject, Source, Visit};
+use std::sync::Arc;
+
+/// What the stage needs of the configuration. One for all tasks.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    limits: Limits,
+    /// `None`: nobody takes records, so none are written.
+    writer: Option<Writer>,
+    filter: Filter,
+    region: String,
+    /// Events older than this at their record's arrival are late.
+    lateness_ms: i64,
+    seed: u64,
+}
+
+/// CloudWatch Logs usually delivers to a subscription within three minutes; five leave room for what is slower.
+const LATENESS_MS: i64 = 5 * 60 * 1000;
+
+impl Settings {
+    /// From the configuration. `region` is the source stream's; the seed makes cache slots unpredictable.
+    pub fn new(config: &Config, region: &str, seed: u64) -> Self {
+        let Records { schema, original, .. } = config.records;
+        Self {
+            limits: Limits {
+                inflated_bytes_max: config.decode.inflated_bytes_max,
+                events_max: config.decode.events_max,
+            },
+            writer: Some(Writer { schema, original }),
+            filter: Filter::new(&config.records),
+            region: region.to_owned(),
+            lateness_ms: LATENESS_MS,
+            seed,
+        }
+    }
+
+    /// The same, but without records: metrics and the digest only.
+    pub fn without_records(self) -> Self {
+        Self { writer: None, ..self }
+    }
+}
+
+/// What a run of records came to.
+#[derive(Debug)]
+pub struct Observed {
+    /// Enriched records, for the records outlet.
+    pub records: Lines,
+    /// Rejects, for the quarantine.
+    pub rejects: Lines,
+    /// Counts by zone.
+    pub digest: Digest,
+    /// From the query's time to its record's arrival.
+    pub arrival_delay: Delays,
+    /// What was counted beside.
+    pub counts: Counts,
+}
+
+/// Counters of a run of records.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Counts {
+    /// Kinesis records.
+    pub records: u64,
+    /// Their bytes as read.
+    pub bytes: u64,
+    /// Their bytes inflated.
+    pub inflated_bytes: u64,
+    /// Sound queries.
+    pub queries: u64,
+    /// Control messages.
+    pub controls: u64,
+    /// Queries that were late at their record's arrival.
+    pub late: u64,
+    /// Rejects, by `Reason`'s place in `Reason::ALL`.
+    pub rejects: Vec<u64>,
+    /// Records left out, by `LeftOut`'s place in `LeftOut::ALL`.
+    pub left_out: [u64; LeftOut::ALL.len()],
+}
+
+impl Counts {
+    fn reject(&mut self, reason: Reason) {
+        self.rejects.resize(Reason::ALL.len(), 0);
+        self.rejects[reason as usize] += 1;
+    }
+}
+
+impl Observed {
+    /// Nothing yet.
+    pub fn new(settings: &Settings) -> Self {
+        Self {
+            records: Lines::default(),
+            rejects: Lines::default(),
+            digest: Digest::new(detect::Limits::default(), settings.seed),
+            arrival_delay: Delays::default(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// Bytes that are held for delivery.
+    pub fn bytes(&self) -> usize {
+        self.records.len() + self.rejects.len()
+    }
+}
+
+/// Delays as counts and sums by the histogram's buckets: exact in count, and nothing is shared or allocated for a query.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Delays {
+    buckets: [(u64, i64); BOUNDS_SECS.len() + 1],
+}
+
+impl Delays {
+    /// Counts one delay. Clocks of edges and stream differ, so it may be below zero; it then counts as zero.
+    pub fn add(&mut self, delay_ms: i64) {
+        let delay_ms = delay_ms.clamp(0, i64::from(u32::MAX));
+        let seconds = delay_ms as f64 / 1000.0;
+        let at = BOUNDS_SECS.partition_point(|&bound| bound < seconds);
+        self.buckets[at].0 += 1;
+        self.buckets[at].1 += delay_ms;
+    }
+
+    /// `(mean milliseconds, count)` of every bucket that is not empty: what a histogram has to be told. A mean lies in
+    /// its own bucket.
+    pub fn means(&self) -> impl Iterator<Item = (i64, u64)> {
+        let counted = self.buckets.iter().filter(|(count, _)| *count > 0);
+        counted.map(|&(count, sum_ms)| (sum_ms / count as i64, count))
+    }
+}
+
+/// Runs the stage. It owns the buffers and caches that make a query cost no allocation; whoever has one may use it for
+/// any shard.
+pub struct Observer {
+    settings: Arc<Settings>,
+    decoder: Decoder,
+    enricher: Enricher,
+    reference: Arc<Reference>,
+    fallback_id: String,
+}
+
+impl Observer {
+    /// An observer over this reference data.
+    pub fn new(settings: Arc<Settings>, reference: Arc<Reference>) -> Self {
+        let decoder = Decoder::new(settings.limits);
+        let enricher = Enricher::new(reference.clone(), settings.seed);
+        Self { settings, decoder, enricher, reference, fallback_id: String::new() }
+    }
+
+    /// Takes new reference data, if it is other than the last.
+    pub fn follow(&mut self, reference: &Arc<Reference>) {
+        if !Arc::ptr_eq(&self.reference, reference) {
+            self.reference = reference.clone();
+            self.enricher.replace(reference.clone());
+        }
+    }
+
+    /// Steps 2 to 4 for one record. It cannot fail: what can't be used becomes quarantine lines.
+    pub fn observe(&mut self, shard: &str, record: &Record, observed: &mut Observed) {
+        let Self { settings, decoder, enricher, fallback_id, .. } = self;
+        let place = Place {
+            shard,
+            sequence_number: record.sequence.as_str(),
+            arrival_ms: record.arrival_ms,
+            region: &settings.region,
+            fallback_id: "",
+        };
+        let mut events = Events { settings, enricher, fallback_id, place, observed, index: 0 };
+        let decoded = decoder.decode(&record.data, &mut events);
+        let counts = &mut observed.counts;
+        counts.records += 1;
+        counts.bytes += record.data.len() as u64;
+        counts.inflated_bytes += decoded.inflated_bytes;
+    }
+}
+
+/// Takes a record's events one by one while it is decoded.
+struct Events<'a> {
+    settings: &'a Settings,
+    enricher: &'a mut Enricher,
+    fallback_id: &'a mut String,
+    place: Place<'a>,
+    observed: &'a mut Observed,
+    /// Queries of this record so far: makes an id for events that have none.
+    index: u32,
+}
+
+impl Visit for Events<'_> {
+    fn query(&mut self, source: &Source<'_>, query: &Query<'_>) {
+        let observed = &mut *self.observed;
+        let facts = self.enricher.enrich(source, query);
+
+        observed.counts.queries += 1;
+        let delay_ms = self.place.arrival_ms - query.time_ms;
+        observed.arrival_delay.add(delay_ms);
+        observed.counts.late += u64::from(delay_ms > self.settings.lateness_ms);
+        observed.digest.add(
+            facts.zone_key,
+            facts.zone,
+            facts.name,
+            query.query_type,
+            query.response_code,
+            query.time_ms,
+        );
+
+        let index = self.index;
+        self.index += 1;
+        let Some(writer) = &self.settings.writer else { return };
+        if query.event_id.is_empty() {
+            use std::fmt::Write;
+            self.fallback_id.clear();
+            write!(self.fallback_id, "{}/{}/{index}", self.place.shard, self.place.sequence_number)
+                .expect("writing to a string does not fail");
+        }
+        let place = Place { fallback_id: self.fallback_id, ..self.place };
+        let id = if query.event_id.is_empty() { place.fallback_id } else { query.event_id };
+        if let Some(reason) = self.settings.filter.leaves_out(query, &facts, id) {
+            observed.counts.left_out[reason as usize] += 1;
+            return;
+        }
+        if observed.records.push_with(|out| writer.write(source, &place, query, &facts, out)).is_err() {
+            // No destination takes it; the original can be replayed into one that does.
+            let reject = Reject {
+                reason: Reason::RecordTooLong,
+                event_index: Some(index),
+                event_id: query.event_id,
+                offset: 0,
+                form: BytesForm::Inflated,
+                bytes: query.original.as_bytes(),
+            };
+            self.reject(source, &reject);
+        }
+    }
+
+    fn reject(&mut self, source: &Source<'_>, reject: &Reject<'_>) {
+        self.observed.counts.reject(reject.reason);
+        quarantine::push(&mut self.observed.rejects, source, &self.place, reject);
+    }
+
+    fn control(&mut self, _source: &Source<'_>) {
+        self.observed.counts.controls += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use lease::SequenceNumber;
+
+    const LINE: &str = "1.0 2017-12-13T08:16:02.130Z Z123412341234 www.example.com A NOERROR UDP FRA6 192.168.1.1 -";
+
+    fn record(data: String) -> Record {
+        let sequence = SequenceNumber::parse("49590338271490256608559692538361571095921575989136588898").unwrap();
+        Record { sequence, arrival_ms: 1_513_152_962_130 + 2_000, data: data.into() }
+    }
+
+    fn observe(config: &Config, data: String) -> Observed {
+        let settings = Arc::new(Settings::new(config, "us-east-1", 1));
+        let mut observed = Observed::new(&settings);
+        Observer::new(settings, Arc::default()).observe("shardId-000000000000", &record(data), &mut observed);
+        observed
+    }
+
+    #[test]
+    fn a_record_becomes_lines_rejects_and_counts() {
+        let observed = observe(&Config::default(), format!("{LINE}\nrubbish\n{LINE}\n"));
+        assert_eq!((observed.records.count(), observed.rejects.count()), (2, 1));
+        assert_eq!((observed.counts.queries, observed.counts.records, observed.counts.late), (2, 1, 0));
+        assert_eq!(observed.counts.rejects.iter().sum::<u64>(), 1);
+        assert_eq!(observed.arrival_delay.means().collect::<Vec<_>>(), [(2_000, 2)]);
+        let text = String::from_utf8(observed.records.as_bytes().to_vec()).unwrap();
+        assert!(text.lines().all(|line| line.contains("www.example.com")), "{text}");
+        let ids =
+            text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["event"]["id"].clone());
+        let ids = ids.collect::<Vec<_>>();
+        assert_ne!(ids[0], ids[1], "events without an id are told apart by their place");
+    }
+
+    #[test]
+    fn the_filter_counts_what_it_leaves_out() {
+        let mut config = Config::default();
+        config.records.types = vec!["AAAA".into()];
+        let observed = observe(&config, LINE.into());
+        assert_eq!((observed.records.count(), observed.counts.queries), (0, 1));
+        assert_eq!(observed.counts.left_out, [0, 1, 0, 0]);
+        config.records.types = vec!["aaaa".into(), "a".into()];
+        config.records.zones = vec!["Z123412341234".into()];
+        assert_eq!(observe(&config, LINE.into()).records.count(), 1);
+        config.records.response_codes = vec!["NXDOMAIN".into()];
+        assert_eq!(observe(&config, LINE.into()).counts.left_out, [0, 0, 1, 0]);
+    }
+
+    #[test]
+    fn without_a_taker_nothing_is_written_but_all_is_counted() {
+        let settings = Arc::new(Settings::new(&Config::default(), "us-east-1", 1).without_records());
+        let mut observed = Observed::new(&settings);
+        Observer::new(settings, Arc::default()).observe("s", &record(LINE.into()), &mut observed);
+        assert_eq!((observed.records.count(), observed.counts.queries), (0, 1));
+    }
+
+    #[test]
+    fn delays_keep_count_and_sum() {
+        let mut delays = Delays::default();
+        for delay_ms in [-5_000, 0, 99, 2_000, 2_400, 10_000_000] {
+            delays.add(delay_ms);
+        }
+        let means = delays.means().collect::<Vec<_>>();
+        assert_eq!(means, [(33, 3), (2_200, 2), (10_000_000, 1)]);
+    }
+}

@@ -1,1 +1,252 @@
-//! (being written)
+//! The way to Firehose: calls within its limits, spread over delivery streams, refused entries sent again.
+//!
+//! An outlet never gives up: as long as the lease is held (the future is dropped with it), entries are tried again, and
+//! the reader feels it through the byte budget. What a person must mend (access denied, stream deleted) is a metric of
+//! its own and one log line a minute.
+
+use crate::clock::Clock;
+use crate::lines::{ENTRY_BYTES_MAX, billed_bytes};
+use crate::telemetry;
+use bytes::Bytes;
+use cloud::{DeliveryStream, Error};
+use futures_util::StreamExt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+use tracing::{error, warn};
+
+/// PutRecordBatch takes at most 500 entries and 4 MiB a call.
+const CALL_ENTRIES_MAX: usize = 500;
+const CALL_BYTES_MAX: usize = 4 << 20;
+/// Calls of one epoch under way at once. Four calls of 4 MiB keep a stream's quota busy without holding more connections.
+const CALLS_AT_ONCE: usize = 4;
+/// The first pause after a refusal, and the longest.
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// How often the same trouble is logged.
+const LOG_PERIOD: Duration = Duration::from_secs(60);
+
+/// Where one kind of output goes.
+pub struct Outlet {
+    /// `records` or `quarantine`: the label of its metrics.
+    name: &'static str,
+    streams: Vec<Arc<dyn DeliveryStream>>,
+    /// The stream the next call goes to: calls take turns.
+    turn: AtomicUsize,
+    clock: Clock,
+    jitter: AtomicU64,
+    logged: std::sync::Mutex<Option<Duration>>,
+}
+
+impl Outlet {
+    /// An outlet over at least one delivery stream.
+    pub fn new(name: &'static str, streams: Vec<Arc<dyn DeliveryStream>>, clock: Clock, seed: u64) -> Self {
+        assert!(!streams.is_empty(), "an outlet needs a delivery stream");
+        metrics::gauge!(telemetry::FIREHOSE_BLOCKED, "outlet" => name).set(0.0);
+        Self {
+            name,
+            streams,
+            turn: AtomicUsize::new(0),
+            clock,
+            jitter: AtomicU64::new(seed),
+            logged: Default::default(),
+        }
+    }
+
+    /// Returns once every entry is acknowledged. `payload_bytes` is what they hold before compression.
+    pub async fn deliver(&self, entries: Vec<Bytes>, payload_bytes: usize) {
+        if entries.is_empty() {
+            return;
+        }
+        let billed = billed_bytes(&entries);
+        let calls = calls(entries);
+        futures_util::stream::iter(calls.into_iter().map(|call| self.call(call)))
+            .buffer_unordered(CALLS_AT_ONCE)
+            .collect::<()>()
+            .await;
+        metrics::counter!(telemetry::FIREHOSE_BILLED_BYTES_TOTAL, "outlet" => self.name).increment(billed);
+        metrics::counter!(telemetry::FIREHOSE_PAYLOAD_BYTES_TOTAL, "outlet" => self.name)
+            .increment(payload_bytes as u64);
+    }
+
+    /// One call and its repetitions, until nothing is left of it.
+    async fn call(&self, mut entries: Vec<Bytes>) {
+        let mut pause = PAUSE_MIN;
+        loop {
+            let stream = &self.streams[self.turn.fetch_add(1, Relaxed) % self.streams.len()];
+            let sent = entries.len();
+            let retry_after = match stream.put(&entries).await {
+                Ok(refused) => {
+                    self.count("acknowledged", sent - refused.len());
+                    metrics::gauge!(telemetry::FIREHOSE_BLOCKED, "outlet" => self.name).set(0.0);
+                    if refused.is_empty() {
+                        return;
+                    }
+                    self.count("refused", refused.len());
+                    if refused.len() < sent {
+                        // Part of it got through, so the stream works: start over with a short pause.
+                        pause = PAUSE_MIN;
+                    }
+                    self.log(
+                        &format!("{} of {sent} entries refused: {}", refused.len(), refused[0].code),
+                        stream.name(),
+                    );
+                    entries = refused.into_iter().map(|entry| entries[entry.index].clone()).collect();
+                    Duration::ZERO
+                }
+                Err(error) => {
+                    self.count("failed", sent);
+                    self.blocked(&error, stream.name())
+                }
+            };
+            self.clock.sleep(retry_after.max(self.jittered(pause))).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+    }
+
+    /// Says what is wrong; answers the pause that the service asked for.
+    fn blocked(&self, error: &Error, stream: &str) -> Duration {
+        match error {
+            Error::Throttled { retry_after, .. } => return *retry_after,
+            Error::Unavailable { .. } => self.log(&error.to_string(), stream),
+            Error::Denied { .. } | Error::Missing { .. } | Error::Invalid { .. } | Error::Expired => {
+                metrics::gauge!(telemetry::FIREHOSE_BLOCKED, "outlet" => self.name).set(1.0);
+                if self.may_log() {
+                    let outlet = self.name;
+                    error!(outlet, stream, %error, "delivery is refused; nothing is lost while the stream keeps its records, but somebody must act");
+                }
+            }
+        }
+        Duration::ZERO
+    }
+
+    fn log(&self, trouble: &str, stream: &str) {
+        if self.may_log() {
+            warn!(outlet = self.name, stream, trouble, "delivery is tried again");
+        }
+    }
+
+    fn may_log(&self) -> bool {
+        let now = self.clock.elapsed();
+        let mut logged = self.logged.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let due = logged.is_none_or(|at| now.saturating_sub(at) >= LOG_PERIOD);
+        if due {
+            *logged = Some(now);
+        }
+        due
+    }
+
+    fn count(&self, outcome: &'static str, entries: usize) {
+        metrics::counter!(telemetry::FIREHOSE_ENTRIES_TOTAL, "outlet" => self.name, "outcome" => outcome)
+            .increment(entries as u64);
+    }
+
+    /// Half of `pause` to all of it, so that workers refused together do not come back together.
+    fn jittered(&self, pause: Duration) -> Duration {
+        // A Weyl sequence: any spread will do, it only has to differ between calls and workers.
+        let random = self.jitter.fetch_add(0x9e37_79b9_7f4a_7c15, Relaxed).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        pause.mul_f64(0.5 + (random >> 11) as f64 / (1_u64 << 54) as f64)
+    }
+}
+
+/// Entries in calls within Firehose's limits, in order.
+fn calls(entries: Vec<Bytes>) -> Vec<Vec<Bytes>> {
+    let mut calls: Vec<Vec<Bytes>> = Vec::new();
+    let mut bytes = 0;
+    for entry in entries {
+        debug_assert!(entry.len() <= ENTRY_BYTES_MAX, "lines are kept within an entry");
+        match calls.last_mut() {
+            Some(call) if call.len() < CALL_ENTRIES_MAX && bytes + entry.len() <= CALL_BYTES_MAX => {
+                bytes += entry.len();
+                call.push(entry);
+            }
+            _ => {
+                bytes = entry.len();
+                calls.push(vec![entry]);
+            }
+        }
+    }
+    calls
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cloud::{Call, Refused};
+    use std::sync::Mutex;
+
+    /// Refuses as it is told, and keeps what it acknowledged: the port's contract with a script of answers.
+    struct Scripted {
+        answers: Mutex<Vec<Result<Vec<usize>, Error>>>,
+        kept: Mutex<Vec<Bytes>>,
+        calls: Mutex<Vec<(usize, usize)>>,
+    }
+
+    impl Scripted {
+        fn new(mut answers: Vec<Result<Vec<usize>, Error>>) -> Arc<Self> {
+            answers.reverse();
+            Arc::new(Self { answers: Mutex::new(answers), kept: Default::default(), calls: Default::default() })
+        }
+    }
+
+    impl DeliveryStream for Scripted {
+        fn name(&self) -> &str {
+            "scripted"
+        }
+        fn check(&self) -> Call<'_, Result<(), Error>> {
+            Box::pin(async { Ok(()) })
+        }
+        fn put<'a>(&'a self, entries: &'a [Bytes]) -> Call<'a, Result<Vec<Refused>, Error>> {
+            Box::pin(async move {
+                self.calls.lock().unwrap().push((entries.len(), entries.iter().map(Bytes::len).sum()));
+                let refused = self.answers.lock().unwrap().pop().unwrap_or(Ok(Vec::new()))?;
+                let kept = entries.iter().enumerate().filter(|(index, _)| !refused.contains(index));
+                self.kept.lock().unwrap().extend(kept.map(|(_, entry)| entry.clone()));
+                Ok(refused
+                    .into_iter()
+                    .map(|index| Refused { index, code: "ServiceUnavailableException".into() })
+                    .collect())
+            })
+        }
+    }
+
+    fn entries(count: usize, length: usize) -> Vec<Bytes> {
+        (0..count).map(|at| format!("{at:0length$}\n").into()).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_refused_entries_are_sent_again() {
+        let denied =
+            Error::Denied { action: "firehose:PutRecordBatch", resource: "scripted".into(), message: "no".into() };
+        let stream = Scripted::new(vec![Err(denied), Ok(vec![1, 3]), Ok(vec![0])]);
+        let outlet = Outlet::new("records", vec![stream.clone()], Clock::real(), 1);
+        outlet.deliver(entries(5, 10), 55).await;
+        let mut kept = stream.kept.lock().unwrap().clone();
+        assert_eq!(stream.calls.lock().unwrap().iter().map(|call| call.0).collect::<Vec<_>>(), [5, 5, 2, 1]);
+        kept.sort();
+        assert_eq!(kept, entries(5, 10), "every entry once");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_keep_the_limits_and_take_turns() {
+        let streams = [Scripted::new(vec![]), Scripted::new(vec![])];
+        let ports = streams.iter().map(|stream| stream.clone() as Arc<dyn DeliveryStream>).collect();
+        let outlet = Outlet::new("records", ports, Clock::real(), 1);
+        outlet.deliver(entries(1_201, 10), 0).await;
+        outlet.deliver(entries(9, 1_000_000), 0).await;
+        let calls = streams.iter().map(|stream| stream.calls.lock().unwrap().clone()).collect::<Vec<_>>();
+        assert!(calls.iter().flatten().all(|&(count, bytes)| count <= 500 && bytes <= 4 << 20), "{calls:?}");
+        assert_eq!(calls.iter().flatten().map(|call| call.0).sum::<usize>(), 1_210);
+        assert_eq!((calls[0].len(), calls[1].len()), (3, 3));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_stream_leaves_the_work_to_the_other() {
+        let missing =
+            || Err(Error::Missing { action: "firehose:PutRecordBatch", resource: "a".into(), message: "gone".into() });
+        let streams = [Scripted::new((0..1_000).map(|_| missing()).collect()), Scripted::new(vec![])];
+        let ports = streams.iter().map(|stream| stream.clone() as Arc<dyn DeliveryStream>).collect();
+        Outlet::new("records", ports, Clock::real(), 1).deliver(entries(3, 10), 0).await;
+        assert_eq!(streams[1].kept.lock().unwrap().len(), 3);
+    }
+}

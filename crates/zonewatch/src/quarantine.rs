@@ -1,1 +1,248 @@
-//! (being written)
+//! Where rejects are kept, with their reason, place and original bytes, before the checkpoint passes them.
+//!
+//! A reject becomes one or more NDJSON lines. `zonewatch replay` reads them back ([`Line::into_record`]).
+
+use crate::config::{Compression, Packing};
+use crate::lines::Lines;
+use crate::outlet::Outlet;
+use crate::telemetry;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use dnslog::schema::Place;
+use dnslog::{BytesForm, Reject, Source};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tracing::error;
+
+/// Original bytes of one line. With base64 and the other fields a line stays under Firehose's 1,000 KiB.
+const PART_BYTES_MAX: usize = 700 * 1000;
+
+/// One line of the quarantine.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Line<'a> {
+    /// Why; one of `dnslog::Reason`.
+    pub reason: Cow<'a, str>,
+    /// The source shard, or the input file.
+    pub shard: Cow<'a, str>,
+    /// The record's sequence number.
+    pub sequence_number: Cow<'a, str>,
+    /// When the record arrived, milliseconds since 1970.
+    pub arrival: i64,
+    /// The log event, counted from 0 in its record; absent if the loss is not one event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub event_index: Option<u32>,
+    /// The log event's id; absent where there was none.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub event_id: Cow<'a, str>,
+    /// The envelope the event came in; absent where there was none.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub owner: Cow<'a, str>,
+    /// As `owner`.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub log_group: Cow<'a, str>,
+    /// As `owner`.
+    #[serde(default, skip_serializing_if = "str::is_empty")]
+    pub log_stream: Cow<'a, str>,
+    /// `raw` or `inflated`: which form of the record `offset` counts in.
+    pub form: Cow<'a, str>,
+    /// Where the bytes of this part began.
+    pub offset: usize,
+    /// This line's place among the parts of one reject, from 0.
+    pub part: u32,
+    /// How many parts the reject has.
+    pub parts: u32,
+    /// The original bytes of this part, base64.
+    pub data: Cow<'a, str>,
+}
+
+/// Appends a reject to `lines`.
+pub fn push(lines: &mut Lines, source: &Source<'_>, place: &Place<'_>, reject: &Reject<'_>) {
+    let parts = reject.bytes.len().div_ceil(PART_BYTES_MAX).max(1);
+    for part in 0..parts {
+        let start = part * PART_BYTES_MAX;
+        let bytes = &reject.bytes[start..reject.bytes.len().min(start + PART_BYTES_MAX)];
+        let line = Line {
+            reason: reject.reason.as_str().into(),
+            shard: place.shard.into(),
+            sequence_number: place.sequence_number.into(),
+            arrival: place.arrival_ms,
+            event_index: reject.event_index,
+            event_id: bounded(reject.event_id).into(),
+            owner: bounded(source.owner).into(),
+            log_group: bounded(source.log_group).into(),
+            log_stream: bounded(source.log_stream).into(),
+            form: match reject.form {
+                BytesForm::Raw => "raw".into(),
+                BytesForm::Inflated => "inflated".into(),
+            },
+            offset: reject.offset + start,
+            part: part as u32,
+            parts: parts as u32,
+            data: BASE64.encode(bytes).into(),
+        };
+        let write = |out: &mut Vec<u8>| {
+            serde_json::to_writer(&mut *out, &line).expect("text and numbers always become JSON");
+            out.push(b'\n');
+        };
+        lines.push_with(write).expect("a part and bounded fields stay under an entry");
+    }
+}
+
+/// Text that the sender chose, cut to what CloudWatch allows a log group's name, so that a line stays within an entry.
+fn bounded(text: &str) -> &str {
+    &text[..text.floor_char_boundary(512)]
+}
+
+impl Line<'_> {
+    /// The record that this line's bytes are to be decoded as. One event of an envelope is put into an envelope again,
+    /// so that it keeps its log group and stream.
+    pub fn into_record(self) -> Result<Vec<u8>, base64::DecodeError> {
+        let bytes = BASE64.decode(self.data.as_bytes())?;
+        let event = serde_json::from_slice::<serde_json::Value>(&bytes).is_ok_and(|json| json.get("message").is_some());
+        if !event || self.log_group.is_empty() {
+            return Ok(bytes);
+        }
+        let text = |text: &str| serde_json::Value::from(text).to_string();
+        let mut record = format!(
+            r#"{{"messageType":"DATA_MESSAGE","owner":{},"logGroup":{},"logStream":{},"subscriptionFilters":[],"logEvents":["#,
+            text(&self.owner),
+            text(&self.log_group),
+            text(&self.log_stream),
+        )
+        .into_bytes();
+        record.extend_from_slice(&bytes);
+        record.extend_from_slice(b"]}");
+        Ok(record)
+    }
+}
+
+/// Where quarantine lines go.
+#[derive(Clone)]
+pub enum Quarantine {
+    /// Rejects are counted only.
+    None,
+    /// A Firehose delivery stream.
+    Outlet(Arc<Outlet>),
+    /// A file that is appended to and synced.
+    File(Arc<QuarantineFile>),
+}
+
+/// An append-only file.
+pub struct QuarantineFile {
+    path: PathBuf,
+    file: Mutex<std::fs::File>,
+}
+
+impl QuarantineFile {
+    /// Opens or creates the file.
+    pub fn open(path: &Path) -> std::io::Result<Self> {
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
+        Ok(Self { path: path.to_owned(), file: Mutex::new(file) })
+    }
+
+    fn append(&self, bytes: &[u8]) -> std::io::Result<()> {
+        let mut file = self.file.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        file.write_all(bytes)?;
+        file.sync_data()
+    }
+}
+
+impl Quarantine {
+    /// Returns once the lines are safe.
+    pub async fn deliver(&self, lines: Lines, clock: &crate::clock::Clock) {
+        if lines.is_empty() {
+            return;
+        }
+        let (count, payload_bytes) = (lines.count() as u64, lines.len());
+        match self {
+            Self::None => metrics::counter!(telemetry::QUARANTINE_TOTAL, "outcome" => "dropped").increment(count),
+            Self::Outlet(outlet) => {
+                outlet.deliver(lines.into_entries(Packing::Lines, Compression::None), payload_bytes).await;
+                metrics::counter!(telemetry::QUARANTINE_TOTAL, "outcome" => "kept").increment(count);
+            }
+            Self::File(file) => {
+                let lines = Arc::new(lines);
+                loop {
+                    let (file, lines) = (file.clone(), lines.clone());
+                    let path = file.path.display().to_string();
+                    let appended = tokio::task::spawn_blocking(move || file.append(lines.as_bytes())).await;
+                    match appended {
+                        Ok(Ok(())) => break,
+                        Ok(Err(error)) => error!(%path, %error, "quarantine file refuses; the checkpoint waits"),
+                        Err(error) => error!(%path, %error, "quarantine write failed; the checkpoint waits"),
+                    }
+                    metrics::counter!(telemetry::QUARANTINE_TOTAL, "outcome" => "failed").increment(count);
+                    clock.sleep(Duration::from_secs(60)).await;
+                }
+                metrics::counter!(telemetry::QUARANTINE_TOTAL, "outcome" => "kept").increment(count);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dnslog::Reason;
+
+    fn reject(bytes: &[u8]) -> Lines {
+        let mut lines = Lines::default();
+        let source = Source { owner: "123456789012", log_group: "/aws/route53/example.com", ..Source::default() };
+        let place = Place { shard: "shardId-000000000000", sequence_number: "495", arrival_ms: 7, ..Place::default() };
+        let reject = Reject {
+            reason: Reason::FieldCount,
+            event_index: Some(3),
+            event_id: "37\u{1f980}",
+            offset: 100,
+            form: BytesForm::Inflated,
+            bytes,
+        };
+        push(&mut lines, &source, &place, &reject);
+        lines
+    }
+
+    #[test]
+    fn a_reject_becomes_a_line_and_a_record_again() {
+        let event = br#"{"id":"37","timestamp":1,"message":"1.0 short"}"#;
+        let lines = reject(event);
+        let line: Line<'_> = serde_json::from_slice(lines.as_bytes()).expect("a line is JSON");
+        assert_eq!(
+            (line.reason.as_ref(), line.event_index, line.event_id.as_ref()),
+            ("field_count", Some(3), "37\u{1f980}")
+        );
+        let record = String::from_utf8(line.into_record().expect("base64")).expect("text");
+        let expected = r#"{"messageType":"DATA_MESSAGE","owner":"123456789012","logGroup":"/aws/route53/example.com","logStream":"","subscriptionFilters":[],"logEvents":[{"id":"37","timestamp":1,"message":"1.0 short"}]}"#;
+        assert_eq!(record, expected);
+    }
+
+    #[test]
+    fn large_rejects_are_kept_in_parts() {
+        let bytes = vec![0xff; 2_000_000];
+        let lines = reject(&bytes);
+        assert_eq!(lines.count(), 3);
+        let mut joined = Vec::new();
+        for (at, line) in lines.as_bytes().split_inclusive(|&byte| byte == b'\n').enumerate() {
+            assert!(line.len() < 1_000 * 1024);
+            let line: Line<'_> = serde_json::from_slice(line).expect("a line is JSON");
+            assert_eq!((line.part, line.parts, line.offset), (at as u32, 3, 100 + at * PART_BYTES_MAX));
+            joined.extend(line.into_record().expect("base64"));
+        }
+        assert!(joined == bytes);
+    }
+
+    #[tokio::test]
+    async fn a_file_keeps_lines_of_every_delivery() {
+        let folder = std::env::temp_dir().join(format!("zonewatch-quarantine-{}", std::process::id()));
+        let file = Quarantine::File(Arc::new(QuarantineFile::open(&folder).expect("a writable folder")));
+        let clock = crate::clock::Clock::real();
+        file.deliver(reject(b"a"), &clock).await;
+        file.deliver(reject(b"b"), &clock).await;
+        let kept = std::fs::read_to_string(&folder).expect("the file is there");
+        std::fs::remove_file(&folder).expect("it can be removed");
+        assert_eq!(kept.lines().count(), 2);
+    }
+}

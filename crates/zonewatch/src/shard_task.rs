@@ -1,1 +1,356 @@
-//! (being written)
+//! One source shard from lease to checkpoint: read, observe, commit, deliver.
+//!
+//! Records gather in the open epoch. Cutting it writes the lease row first: the checkpoint of the epoch before, and this
+//! one as pending. Only then is it delivered, and only when all of it is acknowledged may the next one be cut. So a
+//! successor finds in the row which records may have been delivered in part, and makes the same epoch again.
+//! Reading and observing the next epoch go on meanwhile, within the byte budget.
+
+use crate::budget::{Budget, Hold};
+use crate::clock::Clock;
+use crate::config::{Compression, Packing};
+use crate::epoch::{Epoch, Worked};
+use crate::observe::{Counts, Observer, Settings};
+use crate::outlet::Outlet;
+use crate::quarantine::Quarantine;
+use crate::reader::{Pace, Reader};
+use crate::supervisor::{Commits, Held, LeaseLost, Phase};
+use crate::telemetry::ShardSeries;
+use cloud::{Batch, Record, Start, Stream};
+use detect::Digest;
+use dnslog::Reference;
+use lease::{Checkpoint, Commit, Lease, SequenceNumber, Shard, Then};
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::{Semaphore, watch};
+use tracing::{info, warn};
+
+/// After this long without a new epoch, what is acknowledged is committed by itself.
+const COMMIT_IDLE: Duration = Duration::from_secs(3);
+
+/// What all shard tasks of the process share.
+pub struct Shared {
+    /// The source stream.
+    pub stream: Arc<dyn Stream>,
+    /// Where records go; `None`: nowhere, only metrics are wanted.
+    pub records: Option<Arc<Outlet>>,
+    /// How they become entries.
+    pub packing: Packing,
+    /// How entries are compressed.
+    pub compression: Compression,
+    /// Where rejects go.
+    pub quarantine: Quarantine,
+    /// What the stage does.
+    pub settings: Arc<Settings>,
+    /// Decoders and caches.
+    pub observers: Observers,
+    /// What may be held.
+    pub budget: Budget,
+    /// How shards are read.
+    pub pace: Pace,
+    /// When an epoch is cut at the latest, and how large it may grow.
+    pub epoch: Duration,
+    /// See `epoch`.
+    pub epoch_bytes_max: usize,
+    /// Time.
+    pub clock: Clock,
+    /// Told of every acknowledged epoch: metrics and the status page.
+    pub acknowledged: Box<dyn Fn(&Digest, &Counts) + Send + Sync>,
+}
+
+/// As many observers as there are cores, whatever the number of shards: a decoder may hold 64 MiB for a moment.
+pub struct Observers {
+    idle: Mutex<Vec<Observer>>,
+    permits: Semaphore,
+    reference: watch::Receiver<Arc<Reference>>,
+}
+
+impl Observers {
+    /// `count` observers that follow `reference`.
+    pub fn new(count: usize, settings: &Arc<Settings>, reference: watch::Receiver<Arc<Reference>>) -> Self {
+        let first = reference.borrow().clone();
+        let idle = (0..count).map(|_| Observer::new(settings.clone(), first.clone())).collect();
+        Self { idle: Mutex::new(idle), permits: Semaphore::new(count), reference }
+    }
+
+    /// Lends an observer to `work`.
+    async fn with<T>(&self, work: impl FnOnce(&mut Observer) -> T) -> T {
+        let _permit = self.permits.acquire().await.expect("the semaphore is never closed");
+        let idle = || self.idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut observer = idle().pop().expect("there are as many observers as permits");
+        observer.follow(&self.reference.borrow());
+        let outcome = work(&mut observer);
+        idle().push(observer);
+        outcome
+    }
+}
+
+/// Runs until the lease is lost, handed back, or the shard has ended.
+pub async fn run(held: Held, shared: Arc<Shared>) {
+    let shard = held.lease.key.clone();
+    let mut task = ShardTask::new(held, shared);
+    match task.work().await {
+        Ok(()) => info!(%shard, checkpoint = task.committed.as_str(), "shard handed back"),
+        Err(LeaseLost) => {
+            warn!(%shard, checkpoint = task.committed.as_str(), "lease lost; what was under way is left to the next owner")
+        }
+    }
+}
+
+/// An epoch on its way; answers it when everything of it is acknowledged.
+type Delivery = Pin<Box<dyn Future<Output = Worked> + Send>>;
+type Reading = Pin<Box<dyn Future<Output = (Reader, Batch, Hold)> + Send>>;
+
+struct ShardTask {
+    shared: Arc<Shared>,
+    commits: Commits,
+    phase: watch::Receiver<Phase>,
+    lease: Lease,
+    series: ShardSeries,
+    /// Records read and not yet observed, with what holds them.
+    waiting: VecDeque<Record>,
+    hold: Hold,
+    open: Epoch,
+    /// The epoch that the row names as pending when we take over: it is made again, to the same last record.
+    remake_through: Option<SequenceNumber>,
+    /// Acknowledged, but not yet in the row: the place and the latest arrival.
+    acknowledged: Option<(SequenceNumber, i64)>,
+    acknowledged_at: Duration,
+    committed: Checkpoint,
+    /// The shard's end has been read; with its children.
+    ended: Option<Vec<Shard>>,
+}
+
+impl ShardTask {
+    fn new(held: Held, shared: Arc<Shared>) -> Self {
+        let lease = held.lease;
+        let series = ShardSeries::new(shared.stream.name(), lease.key.as_str());
+        Self {
+            commits: held.commits,
+            phase: held.phase,
+            series,
+            waiting: VecDeque::new(),
+            hold: Hold::nothing(&shared.budget),
+            open: Epoch::new(&shared.settings, &shared.budget),
+            remake_through: lease.pending.as_ref().map(|pending| pending.last.clone()),
+            acknowledged: None,
+            acknowledged_at: Duration::ZERO,
+            committed: lease.checkpoint.clone(),
+            ended: None,
+            lease,
+            shared,
+        }
+    }
+
+    async fn work(&mut self) -> Result<(), LeaseLost> {
+        let shared = self.shared.clone();
+        let reader = Reader::new(
+            shared.stream.clone(),
+            self.lease.key.clone(),
+            start_of(&self.lease),
+            shared.pace,
+            shared.clock,
+            shared.budget.clone(),
+        );
+        let mut idle_reader = Some(reader);
+        let mut reading: Option<Reading> = None;
+        let mut delivery: Option<Delivery> = None;
+        loop {
+            let phase = *self.phase.borrow_and_update();
+            if phase == Phase::Lost {
+                return Err(LeaseLost);
+            }
+            self.observe_waiting().await;
+            if phase == Phase::Drain && self.remake_through.is_some() && !self.is_full() {
+                // The rest of the pending epoch is not read. A shorter one must not be put in its place.
+                self.open = Epoch::new(&shared.settings, &shared.budget);
+            }
+            if delivery.is_none() && self.must_cut(phase) {
+                delivery = Some(self.cut().await?);
+            }
+            let at_rest = delivery.is_none() && self.open.is_empty() && self.waiting.is_empty();
+            if at_rest && (phase == Phase::Drain || self.ended.is_some()) {
+                return self.finish().await;
+            }
+            if at_rest && self.commit_is_due() {
+                self.commit(None, Then::Keep).await?;
+            }
+            if phase == Phase::Run && self.ended.is_none() && self.waiting.is_empty() && reading.is_none() {
+                let mut reader = idle_reader.take().expect("the reader is idle while nothing is being read");
+                reading = Some(Box::pin(async move {
+                    let (batch, hold) = reader.next().await;
+                    (reader, batch, hold)
+                }));
+            }
+            let deadline = self.until_next_deadline(delivery.is_some());
+            tokio::select! {
+                _ = self.phase.changed() => {}
+                worked = async { delivery.as_mut().expect("guarded").await }, if delivery.is_some() => {
+                    delivery = None;
+                    self.delivered(worked);
+                }
+                // A drain drops a read under way: nothing of it has been observed.
+                (reader, batch, hold) = async { reading.as_mut().expect("guarded").await },
+                    if reading.is_some() && phase == Phase::Run =>
+                {
+                    reading = None;
+                    idle_reader = Some(reader);
+                    self.read(batch, hold, delivery.is_some());
+                }
+                () = shared.clock.sleep(deadline) => {}
+            }
+        }
+    }
+
+    fn read(&mut self, batch: Batch, hold: Hold, delivering: bool) {
+        self.series.behind(batch.behind);
+        if batch.next.is_none() {
+            self.ended = Some(batch.children);
+        }
+        if batch.records.is_empty()
+            && batch.behind.is_zero()
+            && self.open.is_empty()
+            && !delivering
+            && self.acknowledged.is_none()
+        {
+            self.series.acknowledged();
+        }
+        self.waiting.extend(batch.records);
+        self.hold = hold;
+    }
+
+    /// Observes what waits, until the open epoch must be cut.
+    async fn observe_waiting(&mut self) {
+        let shared = self.shared.clone();
+        let mut since_yield = std::time::Instant::now();
+        while !self.is_full() {
+            let Some(record) = self.waiting.pop_front() else {
+                self.hold.resize(0);
+                return;
+            };
+            if self.open.is_empty() {
+                self.open.opened_at = shared.clock.elapsed();
+            }
+            let shard = self.lease.key.as_str();
+            let open = &mut self.open;
+            shared.observers.with(|observer| open.observe(observer, shard, &record)).await;
+            if self.remake_through.as_ref().is_some_and(|through| record.sequence >= *through) {
+                self.open.closed = true;
+            }
+            // Other shards' tasks and the listeners share this thread.
+            if since_yield.elapsed() > Duration::from_millis(2) {
+                tokio::task::yield_now().await;
+                since_yield = std::time::Instant::now();
+            }
+        }
+    }
+
+    /// No further record may enter the open epoch.
+    fn is_full(&self) -> bool {
+        // The next record may lie behind the pending epoch without its last one being there (trimmed meanwhile).
+        let beyond = match (&self.remake_through, self.waiting.front()) {
+            (Some(through), Some(record)) => record.sequence > *through && !self.open.is_empty(),
+            _ => false,
+        };
+        let full = self.open.bytes() >= self.shared.epoch_bytes_max && self.remake_through.is_none();
+        self.open.closed || beyond || full
+    }
+
+    fn must_cut(&self, phase: Phase) -> bool {
+        if self.open.is_empty() {
+            return false;
+        }
+        let nothing_follows = self.waiting.is_empty() && (phase == Phase::Drain || self.ended.is_some());
+        let age = self.shared.clock.elapsed().saturating_sub(self.open.opened_at);
+        let due = age >= self.shared.epoch && self.remake_through.is_none();
+        self.is_full() || nothing_follows || due
+    }
+
+    /// Names the open epoch in the row and begins its delivery.
+    async fn cut(&mut self) -> Result<Delivery, LeaseLost> {
+        let fresh = Epoch::new(&self.shared.settings, &self.shared.budget);
+        let epoch = std::mem::replace(&mut self.open, fresh);
+        let range = epoch.range().expect("an empty epoch is not cut");
+        if self.remake_through.take().is_none_or(|through| through != range.last) {
+            self.commit(Some(range), Then::Keep).await?;
+        }
+        let shared = self.shared.clone();
+        Ok(Box::pin(async move { epoch.deliver(&shared).await }))
+    }
+
+    fn delivered(&mut self, worked: Worked) {
+        (self.shared.acknowledged)(&worked.digest, &worked.counts);
+        self.acknowledged = Some((worked.through, worked.arrival_ms_max));
+        self.acknowledged_at = self.shared.clock.elapsed();
+    }
+
+    fn commit_is_due(&self) -> bool {
+        let waited = self.shared.clock.elapsed().saturating_sub(self.acknowledged_at);
+        self.acknowledged.is_some() && waited >= COMMIT_IDLE
+    }
+
+    /// Moves the checkpoint to what is acknowledged and names what comes next, in one write.
+    async fn commit(&mut self, pending: Option<lease::Epoch>, then: Then) -> Result<(), LeaseLost> {
+        if let Some((through, arrival_ms)) = self.acknowledged.take() {
+            self.committed = Checkpoint::through(through);
+            self.lease.read_until_ms = self.lease.read_until_ms.max(Some(arrival_ms));
+        }
+        let commit = Commit {
+            checkpoint: self.committed.clone(),
+            pending,
+            read_until_ms: self.lease.read_until_ms,
+            children: Vec::new(),
+            then,
+        };
+        self.lease = self.commits.commit(commit).await?;
+        self.series.acknowledged();
+        Ok(())
+    }
+
+    /// Everything read is acknowledged: hand the lease back, as ended if the shard has.
+    async fn finish(&mut self) -> Result<(), LeaseLost> {
+        match self.ended.take() {
+            Some(children) => {
+                if self.acknowledged.is_some() {
+                    self.commit(None, Then::Keep).await?;
+                }
+                self.commits.end(self.lease.read_until_ms, children).await?;
+                self.committed = Checkpoint::ShardEnd;
+                Ok(())
+            }
+            // A remake that was not finished stays pending for the next owner.
+            None if self.remake_through.is_some() => self.commit(self.lease.pending.clone(), Then::Release).await,
+            None => self.commit(None, Then::Release).await,
+        }
+    }
+
+    fn until_next_deadline(&self, delivering: bool) -> Duration {
+        let now = self.shared.clock.elapsed();
+        let mut deadline = now + Duration::from_secs(60);
+        if !delivering && !self.open.is_empty() {
+            deadline = deadline.min(self.open.opened_at + self.shared.epoch);
+        }
+        if !delivering && self.acknowledged.is_some() {
+            deadline = deadline.min(self.acknowledged_at + COMMIT_IDLE);
+        }
+        // Never zero: a deadline just passed is acted on at the next turn.
+        deadline.saturating_sub(now).max(Duration::from_millis(1))
+    }
+}
+
+/// Where reading begins under this lease.
+fn start_of(lease: &Lease) -> Start {
+    if let Some(pending) = &lease.pending {
+        return Start::At(pending.first.clone());
+    }
+    match (&lease.checkpoint, lease.start_ms) {
+        (Checkpoint::At { sequence, sub: 0 }, _) => Start::After(sequence.clone()),
+        // KCL stopped inside an aggregated record: it is read again as a whole, and ids tell what came twice.
+        (Checkpoint::At { sequence, .. }, _) => Start::At(sequence.clone()),
+        (Checkpoint::Latest | Checkpoint::AtTimestamp, Some(start_ms)) => Start::AtTimestamp(start_ms),
+        (Checkpoint::Latest, None) => Start::Latest,
+        _ => Start::TrimHorizon,
+    }
+}
