@@ -1,3 +1,9 @@
 //! What the suites share.
 
+pub mod emulators;
+pub mod fleet;
+pub mod http;
+pub mod listeners;
+pub mod payloads;
+pub mod program;
 pub mod tidy;

@@ -1,0 +1,134 @@
+//! Workers on emulators: a source stream, an outlet, a lease table, and processes that use them.
+
+use crate::emulators::{Delivery, Emulator, Stream, lease_rows, unique, wait_for};
+use crate::http;
+use crate::program::{Folder, Process, zonewatch};
+use serde_json::Value;
+use std::net::TcpListener;
+use std::process::Command;
+use std::time::Duration;
+
+/// Emulators on a loaded machine; a healthy run needs a few seconds.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What the workers of one application share.
+#[derive(Debug)]
+pub struct Fleet {
+    /// The source stream.
+    pub stream: Stream,
+    /// The records outlet.
+    pub delivery: Delivery,
+    /// The application's name, which is the lease table's too.
+    pub app: String,
+    /// Configurations and logs.
+    pub folder: Folder,
+}
+
+impl Fleet {
+    /// A source stream with this many shards, and everything a worker needs beside it but the lease table, which the
+    /// first worker makes.
+    pub fn create(shards: u32) -> Self {
+        Self {
+            stream: Stream::create(Emulator::kinesis(), shards),
+            delivery: Delivery::create(Emulator::aws()),
+            app: unique("app"),
+            folder: Folder::create(),
+        }
+    }
+
+    /// Starts a worker and waits until it says that it is ready.
+    pub fn worker(&self, id: &str) -> Worker {
+        let mut worker = self.started(id);
+        worker.wait_until_ready();
+        worker
+    }
+
+    /// Starts a worker.
+    pub fn started(&self, id: &str) -> Worker {
+        let [operations, people] = free_ports();
+        let config = self.folder.write(&format!("{id}.toml"), self.config(id, operations, people).as_bytes());
+        let log = self.folder.file(&format!("{}.log", unique(id)));
+        let mut command = zonewatch(&["worker", "--config", &config.display().to_string()]);
+        let process = Process::start(on_emulators(&mut command), &log);
+        Worker { process, operations: format!("http://127.0.0.1:{operations}") }
+    }
+
+    /// The configuration file of one worker. Times are short, so that tests are.
+    pub fn config(&self, id: &str, operations: u16, people: u16) -> String {
+        let (app, stream, delivery) = (&self.app, &self.stream.name, &self.delivery.name);
+        format!(
+            "[worker]\napp = \"{app}\"\nid = \"{id}\"\n\n[source]\nstream = \"{stream}\"\nepoch_secs = 1\n\n\
+             [leases]\nfailover_secs = 3\n\n[records]\ndelivery_streams = [\"{delivery}\"]\n\n\
+             [http]\noperations = \"127.0.0.1:{operations}\"\npeople = \"127.0.0.1:{people}\"\n"
+        )
+    }
+
+    /// The lease rows.
+    pub fn leases(&self) -> Vec<Value> {
+        lease_rows(&Emulator::aws(), &self.app)
+    }
+
+    /// Waits until exactly this many lines have arrived, or more.
+    pub fn wait_for_lines(&self, count: usize) -> Vec<String> {
+        wait_for(&format!("{count} delivered lines"), PATIENCE, || {
+            let lines = self.delivery.lines();
+            (lines.len() >= count).then_some(lines)
+        })
+    }
+}
+
+/// Sets a command's endpoints to the emulators, as the SDK's own environment variables do.
+pub fn on_emulators(command: &mut Command) -> &mut Command {
+    let (kinesis, aws) = (Emulator::kinesis(), Emulator::aws());
+    with_credentials(command)
+        .env("AWS_ENDPOINT_URL_KINESIS", kinesis.url())
+        .env("AWS_ENDPOINT_URL_DYNAMODB", aws.url())
+        .env("AWS_ENDPOINT_URL_FIREHOSE", aws.url())
+}
+
+/// Gives a command dummy credentials and a region.
+pub fn with_credentials(command: &mut Command) -> &mut Command {
+    command
+        .env("AWS_ACCESS_KEY_ID", "test")
+        .env("AWS_SECRET_ACCESS_KEY", "test")
+        .env("AWS_REGION", "us-east-1")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+}
+
+/// Ports that were free a moment ago.
+pub fn free_ports<const N: usize>() -> [u16; N] {
+    let held: [TcpListener; N] = std::array::from_fn(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    held.map(|listener| listener.local_addr().expect("a bound port").port())
+}
+
+/// A running worker.
+#[derive(Debug)]
+pub struct Worker {
+    /// Its process.
+    pub process: Process,
+    operations: String,
+}
+
+impl Worker {
+    /// Waits until `/readyz` says so.
+    pub fn wait_until_ready(&mut self) {
+        let (process, url) = (&mut self.process, format!("{}/readyz", self.operations));
+        wait_for("a ready worker", PATIENCE, || {
+            process.must_live();
+            http::get(&url).ok().filter(|answer| answer.status == 200)
+        });
+    }
+
+    /// The sum of a metric's series whose labels contain `label`; none if there is no such series.
+    pub fn metric(&self, name: &str, label: &str) -> Option<f64> {
+        let page = http::get(&format!("{}/metrics", self.operations)).ok()?.text();
+        let series = page.lines().filter(|line| is_series(line, name) && line.contains(label));
+        let values: Vec<f64> = series.filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect();
+        (!values.is_empty()).then(|| values.iter().sum())
+    }
+}
+
+/// Whether a line of the exposition is a series of exactly this metric.
+fn is_series(line: &str, name: &str) -> bool {
+    line.strip_prefix(name).is_some_and(|rest| rest.starts_with('{') || rest.starts_with(' '))
+}

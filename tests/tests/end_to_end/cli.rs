@@ -1,0 +1,76 @@
+//! The first minute with the command line: every mistake gets an answer that says what to do.
+
+use zonewatch_tests::program::{Folder, run, said, zonewatch};
+
+const LINE: &str = "1.0 2026-01-02T03:04:05Z Z0123456789ABCDEFGHIJ example.com A NOERROR UDP IAD12-C1 192.0.2.1 -";
+
+fn said_on_failure(arguments: &[&str]) -> String {
+    let output = run(&mut zonewatch(arguments));
+    assert!(!output.status.success(), "{arguments:?} succeeded:\n{}", said(&output));
+    said(&output)
+}
+
+#[test]
+fn no_arguments_lists_the_commands() {
+    let text = said_on_failure(&[]);
+    for command in ["worker", "replay", "demo", "traffic"] {
+        assert!(text.contains(command), "{command} is missing in:\n{text}");
+    }
+}
+
+#[test]
+fn the_version_is_told() {
+    let output = run(&mut zonewatch(&["--version"]));
+    assert!(output.status.success());
+    assert!(said(&output).starts_with("zonewatch 0."), "{}", said(&output));
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let text = said_on_failure(&["replay", "--records", "-", "nowhere.gz"]);
+    assert!(text.contains("nowhere.gz"), "{text}");
+    assert!(!text.contains("panicked"), "{text}");
+}
+
+#[test]
+fn a_wrong_key_is_answered_with_the_nearest_one() {
+    let folder = Folder::create();
+    let config = folder.write("worker.toml", b"[source]\nstreem = \"queries\"\n");
+    let text = said_on_failure(&["worker", "--check", "--config", &config.display().to_string()]);
+    assert!(text.contains("streem") && text.contains("stream"), "{text}");
+}
+
+#[test]
+fn a_sound_configuration_passes_the_check() {
+    let folder = Folder::create();
+    let config = folder.write("worker.toml", b"[source]\nstream = \"queries\"\n").display().to_string();
+    let output = run(&mut zonewatch(&["worker", "--check", "--config", &config]));
+    assert!(output.status.success(), "{}", said(&output));
+}
+
+#[test]
+fn a_worker_without_a_stream_says_which_key_is_missing() {
+    let folder = Folder::create();
+    let config = folder.write("worker.toml", b"").display().to_string();
+    let text = said_on_failure(&["worker", "--check", "--config", &config]);
+    assert!(text.contains("source.stream") || text.contains("[source]"), "{text}");
+}
+
+#[test]
+fn damaged_input_is_counted_and_is_an_error_only_when_strict() {
+    let folder = Folder::create();
+    let input = folder.write("queries.log", format!("{LINE}\nnot a query\n{LINE}\n").as_bytes()).display().to_string();
+    let rejects = folder.file("rejects.ndjson").display().to_string();
+
+    let lenient = run(&mut zonewatch(&["replay", "--records", "-", "--rejects", &rejects, &input]));
+    assert!(lenient.status.success(), "{}", said(&lenient));
+    assert_eq!(String::from_utf8_lossy(&lenient.stdout).lines().count(), 2, "both neighbours survive");
+    let kept = std::fs::read_to_string(&rejects).expect("the rejects were written");
+    assert_eq!(kept.lines().count(), 1, "{kept}");
+
+    let strict = run(&mut zonewatch(&["replay", "--records", "-", "--strict", &input]));
+    assert_eq!(strict.status.code(), Some(3), "{}", said(&strict));
+    let sound = folder.write("sound.log", format!("{LINE}\n").as_bytes()).display().to_string();
+    let strict = run(&mut zonewatch(&["replay", "--records", "-", "--strict", &sound]));
+    assert_eq!(strict.status.code(), Some(0), "{}", said(&strict));
+}

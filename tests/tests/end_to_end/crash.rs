@@ -1,0 +1,155 @@
+//! Workers that die, stop, and work side by side.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+use zonewatch_tests::emulators::{Stream, base64, wait_for};
+use zonewatch_tests::fleet::{Fleet, PATIENCE, Worker};
+use zonewatch_tests::payloads::{delivered_id, event_ids};
+
+/// Payloads as CloudWatch makes them, with its long ids, in parts that are put one after another.
+struct Traffic {
+    parts: Vec<Vec<Vec<u8>>>,
+}
+
+impl Traffic {
+    fn of(parts: usize, payloads_a_part: usize, seed: u64) -> Self {
+        let all: Vec<Vec<u8>> = traffic::sets::small(seed).into_iter().take(parts * payloads_a_part).collect();
+        assert_eq!(all.len(), parts * payloads_a_part);
+        Self { parts: all.chunks(payloads_a_part).map(<[Vec<u8>]>::to_vec).collect() }
+    }
+
+    fn put(&self, part: usize, stream: &Stream) {
+        let keyed = |(index, payload): (usize, &Vec<u8>)| (format!("{part}/{index}"), base64(payload));
+        stream.put(&self.parts[part].iter().enumerate().map(keyed).collect::<Vec<_>>());
+    }
+
+    fn ids(&self, parts: std::ops::Range<usize>) -> BTreeSet<String> {
+        let payloads = self.parts[parts].iter().flatten();
+        payloads.flat_map(|payload| event_ids(payload)).collect()
+    }
+}
+
+/// How often each event id was delivered.
+fn deliveries(fleet: &Fleet) -> BTreeMap<String, usize> {
+    let mut counts = BTreeMap::new();
+    for line in fleet.delivery.lines() {
+        *counts.entry(delivered_id(&line)).or_default() += 1;
+    }
+    counts
+}
+
+fn wait_until_delivered(fleet: &Fleet, ids: &BTreeSet<String>) -> BTreeMap<String, usize> {
+    wait_for("every event id delivered", PATIENCE, || {
+        let counts = deliveries(fleet);
+        ids.iter().all(|id| counts.contains_key(id)).then_some(counts)
+    })
+}
+
+/// Waits until the lease rows say that everything read so far is committed: a checkpoint on every shard, nothing
+/// pending, and none of it moves between two looks.
+fn wait_until_committed(fleet: &Fleet) {
+    let checkpoints = || -> Option<Vec<String>> {
+        let rows = fleet.leases();
+        let settled = rows.iter().filter(|row| row.get("zonewatchPendingFirst").is_none_or(serde_json::Value::is_null));
+        let found: Vec<String> = settled.filter_map(|row| row["checkpoint"].as_str().map(str::to_owned)).collect();
+        (!rows.is_empty() && found.len() == rows.len()).then_some(found)
+    };
+    wait_for("committed checkpoints", PATIENCE, || {
+        let before = checkpoints()?;
+        std::thread::sleep(Duration::from_millis(1500));
+        (checkpoints()? == before
+            && before.iter().all(|checkpoint| checkpoint.parse::<u128>().is_ok() || checkpoint.len() > 30))
+        .then_some(())
+    });
+}
+
+#[test]
+fn a_worker_killed_in_mid_stream_loses_no_event_and_resumes_from_its_checkpoint() {
+    let fleet = Fleet::create(2);
+    let traffic = Traffic::of(3, 60, 1);
+    let (first, all) = (traffic.ids(0..1), traffic.ids(0..3));
+
+    traffic.put(0, &fleet.stream);
+    let worker = fleet.worker("first");
+    wait_until_delivered(&fleet, &first);
+    wait_until_committed(&fleet);
+
+    // What follows is under way when the worker dies: some of it delivered, some not, none of it waited for.
+    traffic.put(1, &fleet.stream);
+    wait_for("a record of the second part", PATIENCE, || (deliveries(&fleet).len() > first.len()).then_some(()));
+    worker.process.kill();
+    traffic.put(2, &fleet.stream);
+
+    let _second = fleet.worker("second");
+    let counts = wait_until_delivered(&fleet, &all);
+    let repeated: Vec<&String> = first.iter().filter(|id| counts[*id] > 1).collect();
+    assert!(repeated.is_empty(), "{} events before the checkpoint were delivered again", repeated.len());
+    let foreign = counts.keys().filter(|id| !all.contains(*id)).count();
+    assert_eq!(foreign, 0, "every delivered id is one that was put");
+}
+
+#[test]
+fn two_workers_share_the_shards_and_neither_repeats_the_other() {
+    let fleet = Fleet::create(4);
+    let traffic = Traffic::of(4, 30, 2);
+    let all = traffic.ids(0..4);
+
+    let workers = [fleet.worker("one"), fleet.worker("two")];
+    for part in 0..4 {
+        traffic.put(part, &fleet.stream);
+    }
+    let counts = wait_until_delivered(&fleet, &all);
+    let repeated = counts.values().filter(|count| **count > 1).count();
+    assert_eq!(repeated, 0, "an event delivered twice was processed by both");
+    wait_for("all four leases held, each once", PATIENCE, || (held(&workers) == 4.0).then_some(()));
+    let owners: BTreeSet<String> =
+        fleet.leases().iter().filter_map(|row| row["leaseOwner"].as_str().map(str::to_owned)).collect();
+    assert!(owners.is_subset(&["one".to_owned(), "two".to_owned()].into()), "{owners:?}");
+}
+
+#[test]
+fn the_shards_of_a_dead_worker_go_to_the_other() {
+    let fleet = Fleet::create(4);
+    let traffic = Traffic::of(2, 30, 3);
+
+    let first = fleet.worker("one");
+    traffic.put(0, &fleet.stream);
+    wait_until_delivered(&fleet, &traffic.ids(0..1));
+    let second = fleet.worker("two");
+    first.process.kill();
+    traffic.put(1, &fleet.stream);
+    wait_until_delivered(&fleet, &traffic.ids(0..2));
+    wait_for("the survivor holding all leases", PATIENCE, || {
+        (held(std::slice::from_ref(&second)) == 4.0).then_some(())
+    });
+}
+
+fn held(workers: &[Worker]) -> f64 {
+    workers.iter().filter_map(|worker| worker.metric("zonewatch_leases_held", "")).sum()
+}
+
+#[test]
+fn a_worker_asked_to_end_delivers_commits_releases_and_exits_at_once() {
+    let fleet = Fleet::create(2);
+    let traffic = Traffic::of(1, 60, 4);
+    let mut worker = fleet.worker("leaving");
+    traffic.put(0, &fleet.stream);
+    wait_for("a first delivered record", PATIENCE, || (!deliveries(&fleet).is_empty()).then_some(()));
+
+    let asked = Instant::now();
+    worker.process.terminate();
+    let status = worker.process.ended(Duration::from_secs(30));
+    assert!(status.success(), "{status}:\n{}", worker.process.said());
+    assert!(asked.elapsed() < Duration::from_secs(10), "took {:?}", asked.elapsed());
+    for row in fleet.leases() {
+        assert!(row.get("leaseOwner").is_none_or(serde_json::Value::is_null), "still owned: {row}");
+        assert!(row.get("zonewatchPendingFirst").is_none_or(serde_json::Value::is_null), "still pending: {row}");
+    }
+
+    // What it had delivered was committed: its successor repeats nothing of it and brings the rest.
+    let before = deliveries(&fleet);
+    let _next = fleet.worker("next");
+    let after = wait_until_delivered(&fleet, &traffic.ids(0..1));
+    let repeated = before.keys().filter(|id| after[*id] > 1).count();
+    assert_eq!(repeated, 0, "delivered again after an orderly end");
+}

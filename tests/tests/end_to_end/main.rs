@@ -1,0 +1,10 @@
+//! The real binary, from a log record to a delivered line, on emulators.
+//!
+//! Run by `cargo xtask test`, or alone:
+//! `cargo xtask emulators -- cargo test --profile ci -p zonewatch-tests --features emulators --test end_to_end`.
+
+mod cli;
+mod crash;
+mod demo;
+mod pipeline;
+mod refusals;

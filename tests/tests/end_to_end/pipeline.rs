@@ -1,0 +1,86 @@
+//! From a log line to a delivered record: what the worker delivers is what `replay` makes of the same records.
+
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::time::{SystemTime, UNIX_EPOCH};
+use zonewatch_tests::emulators::{Captured, Emulator, Stream, unique, wait_for};
+use zonewatch_tests::fleet::{Fleet, PATIENCE};
+use zonewatch_tests::program::{run, said, zonewatch};
+
+/// Lines with what real ones have: escapes, mixed case, subnets, IPv6, unknown types, several zones and edges.
+const LINES: [&str; 10] = [
+    "1.0 2026-01-02T03:04:05Z Z0123456789ABCDEFGHIJ example.com A NOERROR UDP IAD12-C1 192.0.2.1 -",
+    "1.0 2026-01-02T03:04:05Z Z0123456789ABCDEFGHIJ www.example.com AAAA NOERROR TCP FRA2-C1 2001:db8::53 198.51.100.0/24",
+    "1.0 2026-01-02T03:04:06Z Z0123456789ABCDEFGHIJ wWw.eXaMpLe.CoM A NXDOMAIN UDP IAD12-C1 192.0.2.2 2001:db8:1::/48",
+    "1.0 2026-01-02T03:04:07Z Z0123456789ABCDEFGHIJ a\\052b.example.com TXT NXDOMAIN UDP SIN2-C1 203.0.113.7 -",
+    "1.0 2026-01-02T03:04:08Z Z0123456789ABCDEFGHIJ _sip._tcp.example.com SRV NOERROR UDP IAD12-C1 192.0.2.1 -",
+    "1.0 2026-01-02T03:04:09Z Z0123456789ABCDEFGHIJ example.com TYPE65534 REFUSED UDP IAD12-C1 192.0.2.1 -",
+    "1.0 2026-01-02T03:04:10Z Z0123456789ABCDEFGHIJ example.com ANY NOERROR TCP XYZ99 192.0.2.1 -",
+    "1.0 2026-01-02T03:04:11Z Z0123456789ABCDEFGHIJ mail.example.com MX SERVFAIL UDP LHR50 192.0.2.9 -",
+    "1.0 2026-01-02T03:04:12Z Z0123456789ABCDEFGHIJ this line has too few fields",
+    "1.0 2026-01-02T03:04:13Z Z0123456789ABCDEFGHIJ xn--bcher-kva.example.com A NOERROR UDP IAD12-C1 192.0.2.1 -",
+];
+const SOUND: usize = LINES.len() - 1;
+
+#[test]
+fn a_worker_delivers_what_replay_makes_of_the_same_records() {
+    let payloads = subscribed(&LINES);
+    let fleet = Fleet::create(2);
+    let records: Vec<(String, String)> =
+        payloads.iter().enumerate().map(|(index, record)| (index.to_string(), record.data.clone())).collect();
+    fleet.stream.put(&records);
+
+    let worker = fleet.worker("only");
+    let delivered: BTreeSet<String> = fleet.wait_for_lines(SOUND).into_iter().collect();
+    assert_eq!(worker.metric("zonewatch_rejects_total", ""), Some(1.0), "the damaged line is counted");
+
+    let captured =
+        fleet.folder.write("captured.ndjson", ndjson(&fleet.stream.name, &fleet.stream.read_all()).as_bytes());
+    let replay = run(&mut zonewatch(&["replay", "--records", "-", "--schema", "ecs", &captured.display().to_string()]));
+    assert!(replay.status.success(), "{}", said(&replay));
+    let replayed: BTreeSet<String> =
+        String::from_utf8(replay.stdout).expect("records are UTF-8").lines().map(str::to_owned).collect();
+
+    assert_eq!(replayed.len(), SOUND, "{replayed:#?}");
+    assert_eq!(delivered, replayed);
+}
+
+/// What a subscription to a query log's group puts on its stream for these lines.
+fn subscribed(lines: &[&str]) -> Vec<Captured> {
+    let moto = Emulator::moto();
+    let stream = Stream::create(moto.clone(), 1);
+    let group = format!("/aws/route53/{}.example.com", unique("zone"));
+    let log_stream = "Z0123456789ABCDEFGHIJ/IAD12-C1";
+    moto.call("Logs_20140328.CreateLogGroup", &json!({ "logGroupName": group }));
+    moto.call("Logs_20140328.CreateLogStream", &json!({ "logGroupName": group, "logStreamName": log_stream }));
+    let filter = json!({
+        "logGroupName": group, "filterName": "all", "filterPattern": "", "destinationArn": stream.arn(),
+        "roleArn": "arn:aws:iam::123456789012:role/logs-to-kinesis",
+    });
+    moto.call("Logs_20140328.PutSubscriptionFilter", &filter);
+
+    let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_millis() as u64;
+    // Several calls, so that several records come.
+    let parts: Vec<&[&str]> = lines.chunks(4).collect();
+    for part in &parts {
+        let events: Vec<_> = part.iter().map(|line| json!({ "timestamp": now_ms, "message": line })).collect();
+        let request = json!({ "logGroupName": group, "logStreamName": log_stream, "logEvents": events });
+        moto.call("Logs_20140328.PutLogEvents", &request);
+    }
+    wait_for("the subscription's records", PATIENCE, || {
+        let records = stream.read_all();
+        (records.len() >= parts.len()).then_some(records)
+    })
+}
+
+/// Captured records in the form that `replay` reads.
+fn ndjson(stream: &str, records: &[Captured]) -> String {
+    let line = |record: &Captured| {
+        let fields = json!({
+            "stream": stream, "shard": record.shard, "sequence_number": record.sequence_number,
+            "arrival": (record.arrival_secs * 1000.0).round() as i64, "data": record.data,
+        });
+        format!("{fields}\n")
+    };
+    records.iter().map(line).collect()
+}
