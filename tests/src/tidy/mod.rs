@@ -32,6 +32,7 @@ impl Source {
         let file = parts[parts.len() - 1];
         let folders = &parts[..parts.len() - 1];
         file == "tests.rs"
+            || file.ends_with("_test.rs")
             || file.ends_with("_tests.rs")
             || folders.iter().any(|folder| *folder == "tests" || *folder == "benches")
     }
