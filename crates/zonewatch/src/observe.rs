@@ -51,6 +51,16 @@ impl Settings {
     pub fn without_records(self) -> Self {
         Self { writer: None, ..self }
     }
+
+    fn place<'a>(&'a self, shard: &'a str, record: &'a Record) -> Place<'a> {
+        Place {
+            shard,
+            sequence_number: record.sequence.as_str(),
+            arrival_ms: record.arrival_ms,
+            region: &self.region,
+            fallback_id: "",
+        }
+    }
 }
 
 /// What a run of records came to.
@@ -166,21 +176,45 @@ impl Observer {
 
     /// Steps 2 to 4 for one record. It cannot fail: what can't be used becomes quarantine lines.
     pub fn observe(&mut self, shard: &str, record: &Record, observed: &mut Observed) {
+        self.decode(shard, record, Arrival::Noted, observed);
+    }
+
+    /// The same for a record whose arrival nobody noted: each event arrives at the running maximum of event times, which
+    /// is `record.arrival_ms` before and the answer after.
+    pub fn observe_unstamped(&mut self, shard: &str, record: &Record, observed: &mut Observed) -> i64 {
+        self.decode(shard, record, Arrival::RunningMaximum, observed)
+    }
+
+    /// Input that could not even become a record; `record.data` is what is left of it.
+    pub fn reject(&mut self, shard: &str, record: &Record, reason: Reason, observed: &mut Observed) {
+        observed.counts.reject(reason);
+        observed.counts.bytes += record.data.len() as u64;
+        let (bytes, form) = (record.data.as_ref(), BytesForm::Raw);
+        let reject = Reject { reason, event_index: None, event_id: "", offset: 0, form, bytes };
+        quarantine::push(&mut observed.rejects, &Source::default(), &self.settings.place(shard, record), &reject);
+    }
+
+    fn decode(&mut self, shard: &str, record: &Record, arrival: Arrival, observed: &mut Observed) -> i64 {
         let Self { settings, decoder, enricher, fallback_id, .. } = self;
-        let place = Place {
-            shard,
-            sequence_number: record.sequence.as_str(),
-            arrival_ms: record.arrival_ms,
-            region: &settings.region,
-            fallback_id: "",
-        };
-        let mut events = Events { settings, enricher, fallback_id, place, observed, index: 0 };
+        let place = settings.place(shard, record);
+        let mut events = Events { settings, enricher, fallback_id, place, arrival, observed, index: 0 };
         let decoded = decoder.decode(&record.data, &mut events);
+        let arrival_ms = events.place.arrival_ms;
         let counts = &mut observed.counts;
         counts.records += 1;
         counts.bytes += record.data.len() as u64;
         counts.inflated_bytes += decoded.inflated_bytes;
+        arrival_ms
     }
+}
+
+/// When a record arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Arrival {
+    /// When the stream says.
+    Noted,
+    /// At the latest event time so far.
+    RunningMaximum,
 }
 
 /// Takes a record's events one by one while it is decoded.
@@ -189,6 +223,7 @@ struct Events<'a> {
     enricher: &'a mut Enricher,
     fallback_id: &'a mut String,
     place: Place<'a>,
+    arrival: Arrival,
     observed: &'a mut Observed,
     /// Queries of this record so far: makes an id for events that have none.
     index: u32,
@@ -198,6 +233,9 @@ impl Visit for Events<'_> {
     fn query(&mut self, source: &Source<'_>, query: &Query<'_>) {
         let observed = &mut *self.observed;
         let facts = self.enricher.enrich(source, query);
+        if self.arrival == Arrival::RunningMaximum {
+            self.place.arrival_ms = self.place.arrival_ms.max(query.time_ms);
+        }
 
         observed.counts.queries += 1;
         let delay_ms = self.place.arrival_ms - query.time_ms;

@@ -211,7 +211,7 @@ mod tests {
     }
 
     fn entries(count: usize, length: usize) -> Vec<Bytes> {
-        (0..count).map(|at| format!("{at:0length$}\n").into()).collect()
+        (0..count).map(|at| format!("{at:010}{}\n", "x".repeat(length - 10)).into()).collect()
     }
 
     #[tokio::test(start_paused = true)]
