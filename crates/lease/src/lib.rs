@@ -4,10 +4,15 @@
 //! as a value and the conditional writes, `shard` the lineage, `coordinator` the state machine that a thin supervisor
 //! drives.
 
+mod coordinator;
 mod lease;
+mod random;
 mod sequence;
 mod shard;
 
+pub use coordinator::{
+    Action, Ask, Coordinator, Event, Failed, Instant, LeaseLost, Reason, Settings, StartPosition, Ticket, WriteFailed,
+};
 pub use lease::{Commit, Epoch, Lease, Refused, Then, WorkerId, Write};
 pub use sequence::{Checkpoint, SequenceNumber};
 pub use shard::{HashRange, Shard, ShardId};
