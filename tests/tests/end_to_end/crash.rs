@@ -45,21 +45,15 @@ fn wait_until_delivered(fleet: &Fleet, ids: &BTreeSet<String>) -> BTreeMap<Strin
     })
 }
 
-/// Waits until the lease rows say that everything read so far is committed: a checkpoint on every shard, nothing
-/// pending, and none of it moves between two looks.
+/// Waits until every shard's checkpoint is its last record.
 fn wait_until_committed(fleet: &Fleet) {
-    let checkpoints = || -> Option<Vec<String>> {
-        let rows = fleet.leases();
-        let settled = rows.iter().filter(|row| row.get("zonewatchPendingFirst").is_none_or(serde_json::Value::is_null));
-        let found: Vec<String> = settled.filter_map(|row| row["checkpoint"].as_str().map(str::to_owned)).collect();
-        (!rows.is_empty() && found.len() == rows.len()).then_some(found)
-    };
+    let last: BTreeMap<String, String> =
+        fleet.stream.read_all().into_iter().map(|record| (record.shard, record.sequence_number)).collect();
     wait_for("committed checkpoints", PATIENCE, || {
-        let before = checkpoints()?;
-        std::thread::sleep(Duration::from_millis(1500));
-        (checkpoints()? == before
-            && before.iter().all(|checkpoint| checkpoint.parse::<u128>().is_ok() || checkpoint.len() > 30))
-        .then_some(())
+        let rows = fleet.leases();
+        let checkpoint =
+            |shard: &str| rows.iter().find(|row| row["leaseKey"] == shard).map(|row| row["checkpoint"].clone());
+        last.iter().all(|(shard, sequence)| checkpoint(shard).is_some_and(|found| found == *sequence)).then_some(())
     });
 }
 
