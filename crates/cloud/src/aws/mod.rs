@@ -19,7 +19,7 @@ use crate::Error;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{AppName, BehaviorVersion, SdkConfig};
+use aws_config::{AppName, BehaviorVersion, ConfigLoader, SdkConfig};
 use aws_sdk_kinesis::config::ProvideCredentials;
 use aws_smithy_http_client::tls;
 use std::time::Duration;
@@ -48,6 +48,15 @@ pub struct Clients {
 impl Clients {
     /// Finds the settings and looks once whether there is a region and there are credentials.
     pub async fn from_env() -> Result<Self, Error> {
+        Self::load(aws_config::defaults(BehaviorVersion::v2026_01_12())).await
+    }
+
+    /// The same, with every service at one address, whatever the environment says of endpoints.
+    pub async fn at(endpoint_url: &str) -> Result<Self, Error> {
+        Self::load(aws_config::defaults(BehaviorVersion::v2026_01_12()).endpoint_url(endpoint_url)).await
+    }
+
+    async fn load(loader: ConfigLoader) -> Result<Self, Error> {
         let http_client = aws_smithy_http_client::Builder::new()
             .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
             .build_https();
@@ -55,7 +64,7 @@ impl Clients {
             .connect_timeout(CONNECT_TIMEOUT)
             .operation_attempt_timeout(DATA_ATTEMPT_TIMEOUT)
             .build();
-        let patient = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        let patient = loader
             .http_client(http_client)
             .timeout_config(timeouts)
             .retry_config(RetryConfig::standard())

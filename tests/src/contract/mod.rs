@@ -1,0 +1,10 @@
+//! What every implementation of a port must do, as plain functions over `&dyn` ports.
+//!
+//! `tests/contract.rs` runs them on memory, `tests/contract_emulators.rs` on emulators of AWS. They are patient (a service
+//! may answer a moment late) and small (one emulator takes half a megabyte a second).
+
+#![allow(clippy::unwrap_used)]
+
+pub mod deliveries;
+pub mod streams;
+pub mod tables;

@@ -1,0 +1,192 @@
+//! What a lease table must do. `lease::Write::apply` is the definition; a table is held to it write by write.
+
+use cloud::{Create, Error, LeaseTable, WriteError};
+use lease::{Checkpoint, Commit, Epoch, HashRange, Lease, SequenceNumber, ShardId, Then, WorkerId, Write};
+use std::sync::Arc;
+
+fn worker(name: &str) -> WorkerId {
+    WorkerId::new(name)
+}
+
+fn sequence(digits: &str) -> SequenceNumber {
+    SequenceNumber::parse(digits).unwrap()
+}
+
+fn at(digits: &str) -> Checkpoint {
+    Checkpoint::through(sequence(digits))
+}
+
+/// A row with every attribute.
+fn full(key: &str) -> Lease {
+    Lease {
+        key: ShardId::new(key),
+        owner: Some(worker("b")),
+        counter: 17,
+        checkpoint: Checkpoint::At {
+            sequence: sequence("49590338271490256608559692538361571095921575989136588898"),
+            sub: 4,
+        },
+        owner_switches: 2,
+        parents: vec![ShardId::new("shardId-000000000001"), ShardId::new("shardId-000000000002")],
+        children: vec![ShardId::new("shardId-000000000004")],
+        hash_range: Some(HashRange { start: 0, end: u128::MAX }),
+        checkpoint_owner: Some(worker("a")),
+        pending: Some(Epoch { first: sequence("5"), last: sequence("9") }),
+        start_ms: Some(1_700_000_000_000),
+        read_until_ms: Some(1_700_000_000_001),
+        own_checkpoint: Some(Checkpoint::TrimHorizon),
+    }
+}
+
+/// A table that is not there is missing; made once, it is empty and stays.
+pub async fn a_table_is_made_once(table: &dyn LeaseTable) {
+    let error = table.ensure(Create::Never).await.unwrap_err();
+    assert!(matches!(error, Error::Missing { .. }), "{error:?}");
+    assert!(error.to_string().contains(table.name()), "{error}");
+    table.ensure(Create::IfMissing).await.unwrap();
+    assert_eq!(table.scan().await, Ok(Vec::new()));
+    assert_eq!(table.get(&ShardId::new("s")).await, Ok(None));
+    table.write(&Write::Create(full("s"))).await.unwrap();
+    table.ensure(Create::IfMissing).await.unwrap();
+    table.ensure(Create::Never).await.unwrap();
+    assert_eq!(table.scan().await.unwrap().len(), 1);
+}
+
+/// Rows come back as they were written, every attribute of them, and are written once.
+pub async fn rows_come_back_as_they_were_written(table: &dyn LeaseTable) {
+    table.ensure(Create::IfMissing).await.unwrap();
+    let rows = [full("shardId-000000000003"), Lease::fresh(ShardId::new("shardId-000000000004"), Checkpoint::Latest)];
+    for row in &rows {
+        assert_eq!(table.write(&Write::Create(row.clone())).await.as_ref(), Ok(row));
+        assert_eq!(table.get(&row.key).await.unwrap().as_ref(), Some(row));
+        let other = Lease::fresh(row.key.clone(), Checkpoint::TrimHorizon);
+        let answer = table.write(&Write::Create(other)).await;
+        assert_eq!(answer, Err(WriteError::Refused(Some(Box::new(row.clone())))));
+    }
+    let mut scanned = table.scan().await.unwrap();
+    scanned.sort_by(|one, other| one.key.cmp(&other.key));
+    assert_eq!(scanned, rows);
+}
+
+/// What rows a write may meet.
+fn rows(key: &str) -> Vec<Lease> {
+    let fresh = Lease::fresh(ShardId::new(key), Checkpoint::TrimHorizon);
+    let owned = Lease { owner: Some(worker("a")), counter: 7, checkpoint: at("100"), ..fresh.clone() };
+    vec![
+        Lease { counter: 7, ..fresh.clone() },
+        Lease { counter: 7, checkpoint: Checkpoint::AtTimestamp, start_ms: Some(5), ..fresh },
+        owned.clone(),
+        Lease { checkpoint: at("99"), owner_switches: 3, read_until_ms: Some(8), ..owned.clone() },
+        Lease { checkpoint: Checkpoint::At { sequence: sequence("100"), sub: 3 }, ..owned.clone() },
+        Lease { checkpoint: Checkpoint::ShardEnd, children: vec![ShardId::new("child")], ..owned.clone() },
+        Lease { owner: Some(worker("next")), checkpoint_owner: Some(worker("a")), ..owned.clone() },
+        Lease { counter: 8, ..owned.clone() },
+        Lease { counter: u64::MAX, ..owned },
+        Lease { counter: 7, ..full(key) },
+    ]
+}
+
+/// What may be written to the row `key`, which holds the counter 7 or another.
+fn writes(key: &ShardId) -> Vec<Write> {
+    let take = |counter, from: Option<&str>, owner: &str, start_ms| Write::Take {
+        key: key.clone(),
+        counter,
+        from: from.map(worker),
+        owner: worker(owner),
+        start_ms,
+    };
+    let commit = |checkpoint, then| {
+        let commit = Commit { checkpoint, pending: None, read_until_ms: None, children: Vec::new(), then };
+        Write::Commit { key: key.clone(), counter: 7, commit }
+    };
+    let all = Commit {
+        checkpoint: at("101"),
+        pending: Some(Epoch { first: sequence("102"), last: sequence("199") }),
+        read_until_ms: Some(99),
+        children: vec![ShardId::new("c1"), ShardId::new("c2")],
+        then: Then::Keep,
+    };
+    vec![
+        take(7, None, "b", None),
+        take(7, Some("a"), "b", Some(10)),
+        take(7, Some("b"), "b", Some(10)),
+        take(u64::MAX, Some("a"), "b", None),
+        Write::Renew { key: key.clone(), counter: 7 },
+        Write::Commit { key: key.clone(), counter: 7, commit: all },
+        commit(at("100"), Then::Keep),
+        commit(at("100"), Then::Release),
+        commit(at("1000000"), Then::Release),
+        commit(Checkpoint::ShardEnd, Then::Release),
+        commit(Checkpoint::AtTimestamp, Then::Release),
+        commit(Checkpoint::TrimHorizon, Then::Keep),
+        commit(Checkpoint::Latest, Then::Release),
+    ]
+}
+
+/// Every kind of write on every kind of row does what `lease` says: the row after it is that, or the refusal shows the
+/// row untouched.
+pub async fn every_write_does_what_lease_says(table: &dyn LeaseTable) {
+    table.ensure(Create::IfMissing).await.unwrap();
+    let (mut done, mut refused) = (0, 0);
+    for kind in 0..rows("any").len() {
+        for number in 0..writes(&ShardId::new("any")).len() {
+            let key = format!("row-{kind}-{number}");
+            let row = rows(&key).swap_remove(kind);
+            let write = writes(&row.key).swap_remove(number);
+            table.write(&Write::Create(row.clone())).await.unwrap();
+            let answer = table.write(&write).await;
+            let expected = write.apply(Some(&row));
+            match &expected {
+                Ok(after) => {
+                    done += 1;
+                    assert_eq!(answer.as_ref(), Ok(after), "{write:?} on {row:?}");
+                }
+                Err(reason) => {
+                    refused += 1;
+                    let refusal = Err(WriteError::Refused(Some(Box::new(row.clone()))));
+                    assert_eq!(answer, refusal, "{write:?} on {row:?}: {reason}");
+                }
+            }
+            assert_eq!(table.get(&row.key).await.unwrap(), Some(expected.unwrap_or(row)));
+        }
+    }
+    assert!(done > 30 && refused > 30, "{done} writes done, {refused} refused: the cases no longer try both");
+}
+
+/// Nothing is written to a row that is not there.
+pub async fn writes_need_their_row(table: &dyn LeaseTable) {
+    table.ensure(Create::IfMissing).await.unwrap();
+    for write in writes(&ShardId::new("nowhere")) {
+        assert_eq!(table.write(&write).await, Err(WriteError::Refused(None)), "{write:?}");
+    }
+    assert_eq!(table.scan().await, Ok(Vec::new()));
+}
+
+/// Many take one lease at once: exactly one has it, and the others are told who.
+pub async fn one_of_many_takes_a_lease(table: Arc<dyn LeaseTable>) {
+    table.ensure(Create::IfMissing).await.unwrap();
+    for round in 0..5_u64 {
+        let key = ShardId::new(&format!("raced-{round}"));
+        table.write(&Write::Create(Lease::fresh(key.clone(), Checkpoint::TrimHorizon))).await.unwrap();
+        let mut tasks = tokio::task::JoinSet::new();
+        for number in 0..12 {
+            let (table, key) = (table.clone(), key.clone());
+            tasks.spawn(async move {
+                let owner = worker(&format!("worker-{number}"));
+                let take = Write::Take { key, counter: 0, from: None, owner: owner.clone(), start_ms: None };
+                (owner, table.write(&take).await)
+            });
+        }
+        let answers = tasks.join_all().await;
+        let winners: Vec<_> = answers.iter().filter(|(_, answer)| answer.is_ok()).collect();
+        assert_eq!(winners.len(), 1, "{answers:?}");
+        let winner = &winners[0].0;
+        let row = table.get(&key).await.unwrap().unwrap();
+        assert_eq!((row.owner.as_ref(), row.counter), (Some(winner), 1));
+        for (owner, answer) in &answers {
+            if owner != winner {
+                assert_eq!(*answer, Err(WriteError::Refused(Some(Box::new(row.clone())))));
+            }
+        }
+    }
+}

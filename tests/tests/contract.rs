@@ -1,0 +1,51 @@
+//! The contract of every port, held by the implementations in memory.
+//!
+//! `contract_emulators.rs` runs the same suite on emulators of AWS.
+
+use cloud::memory::{Clock, DeliveryStream, LeaseTable, Stream};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+use zonewatch_tests::contract::streams::Streamed;
+use zonewatch_tests::contract::{deliveries, streams, tables};
+
+fn streamed() -> Streamed {
+    let clock: Clock = Arc::new(|| SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64);
+    let stream = Arc::new(Stream::new("queries", 2, clock));
+    let (splitting, merging) = (stream.clone(), stream.clone());
+    Streamed {
+        stream: Box::new(cloud::faulty::Faulty::new(stream, cloud::faulty::Rates::none(), 0)),
+        split: Box::new(move |shard, at| splitting.split(shard, at).unwrap()),
+        merge: Box::new(move |lower, upper| merging.merge(lower, upper).unwrap()),
+    }
+}
+
+#[tokio::test]
+async fn a_stream_in_memory_keeps_the_contract() {
+    streams::shards_cover_every_hash_key(&streamed()).await;
+    streams::records_come_back_in_order(&streamed()).await;
+    streams::reading_starts_where_it_should(&streamed()).await;
+    streams::reading_can_start_with_what_comes_next(&streamed()).await;
+    streams::reading_goes_on_where_it_ended(&streamed()).await;
+    streams::a_split_shard_ends_and_names_its_children(&streamed()).await;
+    streams::merged_shards_have_one_child_with_two_parents(&streamed()).await;
+    streams::puts_keep_to_their_limits(&streamed()).await;
+    streams::what_is_not_there_is_missing(&streamed()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_table_in_memory_keeps_the_contract() {
+    let table = || LeaseTable::new("leases");
+    tables::a_table_is_made_once(&table()).await;
+    tables::rows_come_back_as_they_were_written(&table()).await;
+    tables::every_write_does_what_lease_says(&table()).await;
+    tables::writes_need_their_row(&table()).await;
+    tables::one_of_many_takes_a_lease(Arc::new(table())).await;
+}
+
+#[tokio::test]
+async fn a_delivery_stream_in_memory_keeps_the_contract() {
+    let delivery = DeliveryStream::keeping("records");
+    let arrived = || delivery.entries().iter().map(|entry| entry.to_vec()).collect();
+    deliveries::what_is_put_arrives(&delivery, arrived).await;
+    deliveries::puts_keep_to_their_limits(&delivery).await;
+}

@@ -1,0 +1,171 @@
+//! The contract of every port, held by the AWS adapters: Kinesis on kinesis-local, DynamoDB and Firehose on ministack.
+//!
+//! Run by `cargo xtask test`, which starts the emulators and says where they are.
+
+use cloud::aws::Clients;
+use cloud::{Create, DeliveryStream as _, Error, LeaseTable as _, Stream as _, WriteError};
+use lease::{ShardId, Write};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::time::Duration;
+use zonewatch_tests::contract::streams::Streamed;
+use zonewatch_tests::contract::{deliveries, streams, tables};
+use zonewatch_tests::emulators::{Delivery, Emulator, Stream, unique, wait_for};
+
+async fn clients(emulator: &Emulator) -> Clients {
+    Clients::at(emulator.url()).await.expect("xtask sets a region and credentials")
+}
+
+/// A new stream of two shards.
+async fn streamed() -> Streamed {
+    let made = Stream::create(Emulator::kinesis(), 2);
+    let (splitting, merging) = (made.clone(), made.clone());
+    Streamed {
+        stream: Box::new(clients(&Emulator::kinesis()).await.stream(&made.name)),
+        split: Box::new(move |shard, at| {
+            let key = at.to_string();
+            change(&splitting, "SplitShard", json!({ "ShardToSplit": shard.as_str(), "NewStartingHashKey": key }));
+        }),
+        merge: Box::new(move |lower, upper| {
+            change(
+                &merging,
+                "MergeShards",
+                json!({ "ShardToMerge": lower.as_str(), "AdjacentShardToMerge": upper.as_str() }),
+            );
+        }),
+    }
+}
+
+fn change(stream: &Stream, action: &str, mut request: Value) {
+    request["StreamName"] = json!(stream.name);
+    Emulator::kinesis().call(&format!("Kinesis_20131202.{action}"), &request);
+    wait_for("the stream to be active again", Duration::from_secs(30), || {
+        let request = json!({ "StreamName": stream.name });
+        let answer = Emulator::kinesis().call("Kinesis_20131202.DescribeStreamSummary", &request);
+        (answer["StreamDescriptionSummary"]["StreamStatus"] == "ACTIVE").then_some(())
+    });
+}
+
+#[tokio::test]
+async fn records_pass_through_a_kinesis_stream() {
+    let streamed = streamed().await;
+    streams::shards_cover_every_hash_key(&streamed).await;
+    streams::puts_keep_to_their_limits(&streamed).await;
+    streams::what_is_not_there_is_missing(&streamed).await;
+    streams::records_come_back_in_order(&streamed).await;
+}
+
+#[tokio::test]
+async fn reading_a_kinesis_stream_keeps_the_contract() {
+    streams::reading_starts_where_it_should(&streamed().await).await;
+    streams::reading_can_start_with_what_comes_next(&streamed().await).await;
+    streams::reading_goes_on_where_it_ended(&streamed().await).await;
+}
+
+#[tokio::test]
+async fn resharding_a_kinesis_stream_keeps_the_contract() {
+    streams::a_split_shard_ends_and_names_its_children(&streamed().await).await;
+    streams::merged_shards_have_one_child_with_two_parents(&streamed().await).await;
+}
+
+#[tokio::test]
+async fn a_kinesis_stream_may_be_named_by_its_arn() {
+    let made = Stream::create(Emulator::kinesis(), 2);
+    let stream = clients(&Emulator::kinesis()).await.stream(&made.arn());
+    let streamed = Streamed { stream: Box::new(stream), split: Box::new(|_, _| ()), merge: Box::new(|_, _| ()) };
+    streams::shards_cover_every_hash_key(&streamed).await;
+    streams::records_come_back_in_order(&streamed).await;
+}
+
+#[tokio::test]
+async fn a_missing_kinesis_stream_is_named_by_arn_and_action() {
+    let stream = clients(&Emulator::kinesis()).await.stream("not-there");
+    let error = stream.shards().await.unwrap_err();
+    assert!(matches!(error, Error::Missing { .. }), "{error:?}");
+    let text = error.to_string();
+    assert!(
+        text.starts_with("kinesis:ListShards on arn:aws:kinesis:us-east-1:*:stream/not-there: not found"),
+        "{text}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_table_in_dynamodb_keeps_the_contract() {
+    let clients = clients(&Emulator::aws()).await;
+    let table = || clients.lease_table(&unique("leases"));
+    tables::a_table_is_made_once(&table()).await;
+    tables::rows_come_back_as_they_were_written(&table()).await;
+    tables::every_write_does_what_lease_says(&table()).await;
+    tables::writes_need_their_row(&table()).await;
+    tables::one_of_many_takes_a_lease(Arc::new(table())).await;
+}
+
+#[tokio::test]
+async fn rows_of_other_kinds_are_left_out_and_damaged_rows_are_named() {
+    let emulator = Emulator::aws();
+    let table = clients(&emulator).await.lease_table(&unique("leases"));
+    table.ensure(Create::IfMissing).await.unwrap();
+    let put = |item: Value| {
+        emulator.call("DynamoDB_20120810.PutItem", &json!({ "TableName": table.name(), "Item": item }));
+    };
+    put(json!({ "leaseKey": { "S": "worker-1" }, "entityType": { "S": "WORKER_METRIC_STATS" }, "lut": { "N": "1" } }));
+    put(json!({
+        "leaseKey": { "S": "shardId-000000000000" }, "leaseCounter": { "N": "3" }, "checkpoint": { "S": "TRIM_HORIZON" },
+        "checkpointSubSequenceNumber": { "N": "0" }, "ownerSwitchesSinceCheckpoint": { "N": "0" },
+        "throughputKBps": { "N": "1.500000" }, "pendingCheckpointState": { "B": "c3RhdGU=" },
+    }));
+    let leases = table.scan().await.unwrap();
+    assert_eq!(leases.len(), 1);
+
+    // What KCL wrote beside stays when we renew.
+    let renewed = table.write(&Write::Renew { key: leases[0].key.clone(), counter: 3 }).await.unwrap();
+    assert_eq!(renewed.counter, 4);
+    let rows = zonewatch_tests::emulators::lease_rows(&emulator, table.name());
+    assert!(
+        rows.iter().any(|row| row["leaseCounter"] == "4" && row["pendingCheckpointState"] == "c3RhdGU="),
+        "{rows:?}"
+    );
+
+    put(json!({ "leaseKey": { "S": "shardId-000000000001" }, "leaseCounter": { "S": "three" } }));
+    let key = ShardId::new("shardId-000000000001");
+    let renew = Write::Renew { key: key.clone(), counter: 3 };
+    let Err(WriteError::Failed(refused)) = table.write(&renew).await else { panic!("a damaged row was accepted") };
+    for error in [table.scan().await.unwrap_err(), table.get(&key).await.unwrap_err(), refused] {
+        assert!(matches!(error, Error::Invalid { .. }), "{error:?}");
+        assert!(error.to_string().contains("shardId-000000000001"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_table_with_another_key_is_no_lease_table() {
+    let (emulator, name) = (Emulator::aws(), unique("other"));
+    emulator.call(
+        "DynamoDB_20120810.CreateTable",
+        &json!({
+            "TableName": name, "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [{ "AttributeName": "id", "AttributeType": "S" }],
+            "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }],
+        }),
+    );
+    let error = clients(&emulator).await.lease_table(&name).ensure(Create::IfMissing).await.unwrap_err();
+    assert!(matches!(error, Error::Invalid { .. }), "{error:?}");
+    assert!(error.to_string().contains("leaseKey"), "{error}");
+}
+
+#[tokio::test]
+async fn a_firehose_stream_keeps_the_contract() {
+    let made = Delivery::create(Emulator::aws());
+    let delivery = clients(&Emulator::aws()).await.delivery_stream(&made.name);
+    deliveries::what_is_put_arrives(&delivery, || made.objects()).await;
+    deliveries::puts_keep_to_their_limits(&delivery).await;
+}
+
+#[tokio::test]
+async fn a_missing_firehose_stream_is_named_by_arn_and_action() {
+    let delivery = clients(&Emulator::aws()).await.delivery_stream("not-there");
+    let error = delivery.check().await.unwrap_err();
+    let text = error.to_string();
+    let expected =
+        "firehose:DescribeDeliveryStream on arn:aws:firehose:us-east-1:*:deliverystream/not-there: not found";
+    assert!(text.starts_with(expected), "{text}");
+}
