@@ -1,0 +1,182 @@
+//! Both listeners, asked over real sockets.
+
+use super::*;
+use crate::clock::Clock;
+use crate::telemetry::{self, ShardSeries};
+use detect::Digest;
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+struct Served {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+async fn start(router: Router) -> Served {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = watch::channel(false);
+    Served { address, stop, task: tokio::spawn(serve(listener, router, stopped)) }
+}
+
+impl Served {
+    /// The whole answer to a request of one line.
+    async fn ask(&self, line: &str) -> String {
+        self.send(&format!("{line} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address)).await
+    }
+
+    async fn send(&self, request: &str) -> String {
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        // A refused request may be answered by a reset behind the answer.
+        let _ = stream.read_to_end(&mut answer).await;
+        String::from_utf8(answer).unwrap()
+    }
+}
+
+fn ready() -> Ready {
+    Arc::new(|| Ok(()))
+}
+
+fn view() -> Arc<View> {
+    let title = Title { app: "app".into(), worker: "w<1>".into(), stream: "logs".into() };
+    let view = View::new(title, 1, Clock::real(), Duration::from_secs(10));
+    let mut digest = Digest::new(detect::Limits::default(), 1);
+    let (a, nx) = (dnslog::QueryType::A, dnslog::ResponseCode::NxDomain);
+    digest.add("Z1", "a.test", "<script>alert(1)</script>.a.test", a, nx, 0);
+    digest.add("Z1", "a.test", "\u{202e}www.a.test", dnslog::QueryType::Aaaa, dnslog::ResponseCode::NoError, 0);
+    let mut rejects = vec![0; dnslog::Reason::ALL.len()];
+    rejects[dnslog::Reason::TruncatedGzip as usize] = 3;
+    view.observed(&digest, &rejects);
+    Arc::new(view)
+}
+
+fn body(answer: &str) -> &str {
+    answer.split_once("\r\n\r\n").unwrap().1
+}
+
+#[tokio::test]
+async fn operations_answer_what_prometheus_and_the_orchestrator_ask() {
+    let exposition = Exposition::isolated(|| {
+        metrics::counter!(telemetry::QUERIES_TOTAL, "zone" => "a.test", "rcode" => "NOERROR").increment(7);
+    });
+    let reason = Arc::new(std::sync::Mutex::new(None::<String>));
+    let answer = Arc::clone(&reason);
+    let ready: Ready = Arc::new(move || answer.lock().unwrap().clone().map_or(Ok(()), Err));
+    let served = start(operations(exposition, ready)).await;
+
+    let metrics = served.ask("GET /metrics").await;
+    assert!(
+        metrics.starts_with("HTTP/1.1 200 OK\r\ncontent-type: text/plain; version=0.0.4; charset=utf-8\r\n"),
+        "{metrics}"
+    );
+    assert!(metrics.contains("zonewatch_queries_total{zone=\"a.test\",rcode=\"NOERROR\"} 7\n"), "{metrics}");
+    assert!(served.ask("GET /healthz").await.ends_with("alive\n"));
+    assert!(served.ask("GET /readyz").await.starts_with("HTTP/1.1 200 "));
+    *reason.lock().unwrap() = Some("the lease table does not answer".into());
+    let unready = served.ask("GET /readyz").await;
+    assert!(unready.starts_with("HTTP/1.1 503 ") && unready.ends_with("not ready: the lease table does not answer\n"));
+    assert!(served.ask("GET /healthz").await.starts_with("HTTP/1.1 200 "));
+    assert!(served.ask("POST /metrics").await.starts_with("HTTP/1.1 405 "));
+    assert!(served.ask("GET /").await.starts_with("HTTP/1.1 404 "));
+}
+
+#[tokio::test]
+async fn the_page_shows_zones_and_keeps_names_harmless() {
+    let _series = ShardSeries::new("logs", "shardId-000000000007");
+    let served = start(people(view(), ready())).await;
+    let page = served.ask("GET /").await;
+    assert!(page.starts_with("HTTP/1.1 200 OK\r\n"), "{page}");
+    let lower = page.to_ascii_lowercase();
+    assert!(lower.contains("content-security-policy: default-src 'none';") && lower.contains("nosniff"), "{page}");
+    for part in [
+        "a.test",
+        "truncated_gzip",
+        "shardId-000000000007",
+        "NXDOMAIN",
+        "50.0 %",
+        "&lt;script&gt;alert(1)",
+        "w&lt;1&gt;",
+    ] {
+        assert!(body(&page).contains(part), "{part} is not in\n{page}");
+    }
+    assert!(!page.contains("<script>alert"), "{page}");
+    // The policy forbids inline style and script; the page must not need them.
+    for inline in [" style=", " onclick=", "<style", "javascript:"] {
+        assert!(!page.contains(inline), "{inline}");
+    }
+    for (path, kind) in [("/style.css", "text/css"), ("/page.js", "text/javascript"), ("/icon.svg", "image/svg+xml")] {
+        assert!(page.contains(&format!("\"{path}\"")), "{path}");
+        assert!(served.ask(&format!("GET {path}")).await.contains(&format!("content-type: {kind}")), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_api_says_the_same_as_json() {
+    let served = start(people(view(), Arc::new(|| Err("draining".into())))).await;
+    let answer = served.ask("GET /api/v1/zones").await;
+    let zones: serde_json::Value = serde_json::from_str(body(&answer)).unwrap();
+    let zone = &zones["zones"][0];
+    assert_eq!((&zones["version"], &zone["zone"], &zone["zone_id"]), (&1.into(), &"a.test".into(), &"Z1".into()));
+    assert_eq!(zone["response_codes"], serde_json::json!({"NOERROR": 1, "NXDOMAIN": 1}));
+    assert_eq!(zone["types"], serde_json::json!({"A": 1, "AAAA": 1}));
+    assert_eq!((&zone["queries"], &zone["distinct_names"]), (&2.into(), &2.into()));
+    let answer = served.ask("GET /api/v1/fleet").await;
+    let fleet: serde_json::Value = serde_json::from_str(body(&answer)).unwrap();
+    let worker = &fleet["workers"][0];
+    assert_eq!((&worker["ready"], &worker["not_ready_because"]), (&false.into(), &"draining".into()));
+    assert_eq!(worker["rejects"], serde_json::json!({"truncated_gzip": 3}));
+}
+
+#[tokio::test]
+async fn a_page_of_a_foreign_name_gets_nothing() {
+    let served = start(people(view(), ready())).await;
+    for (host, status) in [
+        ("localhost:9465", 200),
+        ("127.0.0.1", 200),
+        ("[::1]:9465", 200),
+        ("evil.example", 421),
+        ("127.0.0.1.evil.example:9465", 421),
+        ("", 421),
+    ] {
+        let answer =
+            served.send(&format!("GET /api/v1/zones HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n")).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{host}: {answer}");
+        assert_eq!(answer.contains("a.test"), status == 200, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn a_head_over_the_limit_is_refused() {
+    let served = start(people(view(), ready())).await;
+    let answer = served.send(&format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "x".repeat(20_000))).await;
+    assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    let headers: String = (0..100).map(|at| format!("X{at}: x\r\n")).collect();
+    let answer = served.send(&format!("GET / HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n")).await;
+    assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+}
+
+#[tokio::test]
+async fn stopping_ends_idle_connections_and_the_listener() {
+    let served = start(people(view(), ready())).await;
+    let mut idle = TcpStream::connect(served.address).await.unwrap();
+    idle.write_all(b"GET /icon.svg HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    let mut first = [0; 15];
+    idle.read_exact(&mut first).await.unwrap();
+    assert_eq!(&first, b"HTTP/1.1 200 OK");
+    served.stop.send(true).unwrap();
+    tokio::time::timeout(Duration::from_secs(5), served.task).await.expect("the server ends").unwrap();
+    assert!(TcpStream::connect(served.address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_taken_port_says_which_key_chose_it() {
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let message = bind(taken.local_addr().unwrap(), "http.people").await.unwrap_err();
+    assert!(message.contains("(http.people)") && message.contains("choose another"), "{message}");
+}
