@@ -49,6 +49,11 @@ impl HyperLogLog {
         if self.registers.is_empty() { self.exact_count as u64 } else { estimate(&self.registers).round() as u64 }
     }
 
+    /// Whether the estimate is the count itself.
+    pub fn is_exact(&self) -> bool {
+        self.registers.is_empty()
+    }
+
     /// Forgets everything and keeps the memory.
     pub fn clear(&mut self) {
         self.exact.fill(0);
