@@ -24,9 +24,9 @@ struct Operator {
     address: fn(&mut Random) -> String,
 }
 
-/// Networks as their operators announce them: Google 172.253.0.0/16, 74.125.0.0/16 and 2a00:1450::/32, Cloudflare
-/// 172.64.0.0/13, 162.158.0.0/15 and 2400:cb00::/32, OpenDNS 146.112.0.0/16 and 2a04:e4c0::/29, Quad9 9.9.9.0/24,
-/// 149.112.112.0/24 and 2620:fe::/48.
+/// Networks that their operators publish or announce: Google 74.125.72.0/21, 172.253.0.0/20 (Public DNS FAQ) and
+/// 2a00:1450::/32, Cloudflare 172.64.0.0/13, 162.158.0.0/15 and 2400:cb00::/32 (cloudflare.com/ips), OpenDNS
+/// 146.112.0.0/16 and 2a04:e4c0::/29, Quad9 9.9.9.0/24, 149.112.112.0/24 and 2620:fe::/48 (its service addresses).
 const OPERATORS: &[Operator] = &[
     Operator { share: 0.22, addresses: 1_500, subnet_share: 0.9, mixed_case_share: 0.35, address: google },
     Operator { share: 0.16, addresses: 1_500, subnet_share: 0.0, mixed_case_share: 0.05, address: cloudflare },
@@ -36,8 +36,8 @@ const OPERATORS: &[Operator] = &[
 
 fn google(random: &mut Random) -> String {
     match random.below(3) {
-        0 => format!("74.125.{}.{}", 16 + random.below(48), 1 + random.below(254)),
-        1 => format!("172.253.{}.{}", random.below(256), 1 + random.below(254)),
+        0 => format!("74.125.{}.{}", 72 + random.below(8), 1 + random.below(254)),
+        1 => format!("172.253.{}.{}", random.below(16), 1 + random.below(254)),
         _ => format!("2a00:1450:40{:02x}:c{:02x}::{:x}", random.below(32), random.below(16), 0x101 + random.below(64)),
     }
 }
