@@ -282,7 +282,7 @@ impl Coordinator {
         for key in &free[..taken] {
             self.take(now, key);
         }
-        if free.len().min(lacking) > taken {
+        if free.len().min(lacking) > taken || self.known.wants_scan() {
             self.next_scan = self.next_scan.min(now.plus(self.settings.failover / 20));
         }
     }

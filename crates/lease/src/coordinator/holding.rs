@@ -360,8 +360,11 @@ impl Coordinator {
         let Some(held) = self.held_by_task(key) else { return };
         // The task broke, or finished without a word. Others may have better luck with its shard.
         held.task = Task::Over;
-        held.waiting = None;
-        held.ending = None;
+        let waiting = held.waiting.take().map(|(ask, _)| ask);
+        let ending = held.ending.take().map(|end| end.ask);
+        for ask in waiting.into_iter().chain(ending) {
+            self.actions.push_back(Action::Answer { ask, result: Err(LeaseLost) });
+        }
         if !self.draining {
             self.resting.insert(key.clone(), now.plus(self.settings.failover));
         }

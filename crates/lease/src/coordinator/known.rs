@@ -33,6 +33,8 @@ pub(super) struct Known {
     rows: BTreeMap<ShardId, Seen>,
     /// The stream's shards; none before the first answer.
     pub(super) listing: Option<Listing>,
+    /// When the last scan that was answered had been asked for.
+    scan_asked: Instant,
 }
 
 /// The rows by what can be done with them.
@@ -68,6 +70,7 @@ impl Known {
     pub(super) fn scanned(&mut self, rows: Vec<Lease>, asked: Instant, now: Instant) {
         let keys: BTreeSet<ShardId> = rows.iter().map(|row| row.key.clone()).collect();
         self.rows.retain(|key, seen| seen.last >= asked || keys.contains(key));
+        self.scan_asked = asked;
         for row in rows {
             if self.rows.get(&row.key).is_none_or(|seen| seen.last < asked) {
                 self.observe(row, now);
@@ -114,16 +117,25 @@ impl Known {
     }
 
     /// Invariant 3: a shard is not read before all its parents are at `SHARD_END`. A parent without a row has been
-    /// cleaned up, or is older than the first start.
-    fn parents_have_ended(&self, row: &Lease) -> bool {
-        row.parents.iter().filter_map(|parent| self.rows.get(parent)).all(|parent| {
-            let ended = parent.row.checkpoint == Checkpoint::ShardEnd;
-            ended || self.is_gone(parent)
+    /// cleaned up, or is older than the first start. That it has none is believed only from a scan that was asked for
+    /// after the child's row was seen: parents' rows are made before, but a scan under way then may miss them.
+    fn parents_have_ended(&self, child: &Seen) -> bool {
+        child.row.parents.iter().all(|parent| match self.rows.get(parent) {
+            Some(parent) => parent.row.checkpoint == Checkpoint::ShardEnd || self.is_gone(parent),
+            None => self.scan_asked > child.first,
+        })
+    }
+
+    /// Whether a row waits for nothing but such a scan.
+    pub(super) fn wants_scan(&self) -> bool {
+        self.rows.values().any(|seen| {
+            let missing = |parent: &ShardId| !self.rows.contains_key(parent);
+            self.scan_asked <= seen.first && seen.row.parents.iter().any(missing)
         })
     }
 
     fn is_readable(&self, seen: &Seen) -> bool {
-        seen.row.checkpoint != Checkpoint::ShardEnd && !self.is_gone(seen) && self.parents_have_ended(&seen.row)
+        seen.row.checkpoint != Checkpoint::ShardEnd && !self.is_gone(seen) && self.parents_have_ended(seen)
     }
 
     /// Who stands where at `now`. `mine` are the leases this worker holds or is taking: they are counted as readable,
