@@ -1,65 +1,45 @@
 //! A query and reference data to facts.
+//!
+//! Facts are a function of the query, its source and the reference data alone: what is cached here changes how fast they
+//! are found, never what they say. Everything a client chooses (names, addresses, subnets) meets caches of fixed size
+//! whose slots depend on a seed. This module must not know where facts go.
 
+mod entropy;
+mod zones;
+
+pub use crate::edges::Edge;
+pub use crate::networks::{Network, Reference, ReferenceError};
+
+use crate::edges;
+use crate::name::normalize;
+use crate::networks::AddressCache;
+use crate::suffix::{SuffixCache, Suffixes};
 use crate::{Query, Source};
+use entropy::Entropy;
 use std::sync::Arc;
-
-/// What does not change from query to query: configured zone names and network databases. Replaced as a whole when a
-/// database file is replaced.
-#[derive(Debug, Default)]
-pub struct Reference {
-    /// Zone id → zone name, from the configuration.
-    pub zone_names: Vec<(String, String)>,
-}
-
-/// What we know about an address's network. Empty text means unknown; `asn` 0 means unknown.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Network {
-    /// ISO 3166-1 alpha-2.
-    pub country: String,
-    /// The autonomous system's number.
-    pub asn: u32,
-    /// Its organisation.
-    pub organization: String,
-    /// A well-known public resolver's operator (`google`, `cloudflare`, …).
-    pub operator: &'static str,
-}
-
-/// An airport that gives an edge location its code.
-#[derive(Debug, PartialEq)]
-pub struct Edge {
-    /// The three letters the edge's name begins with.
-    pub iata: &'static str,
-    /// The city.
-    pub city: &'static str,
-    /// ISO 3166-1 alpha-2.
-    pub country: &'static str,
-    /// Degrees north.
-    pub latitude: f64,
-    /// Degrees east.
-    pub longitude: f64,
-}
+use zones::{Origin, Zone, Zones};
 
 /// What enrichment adds to one query.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
     /// The zone's name: configured, else from the log group `/aws/route53/<zone>`, else the zone id. For Resolver
-    /// logs the longest configured zone that is a suffix of the name, else the registered domain.
+    /// logs the longest configured zone that is a suffix of the name, else the registered domain, else `.`.
     pub zone: &'a str,
     /// The key a zone is counted under: the zone id, or `zone` where there is none.
     pub zone_key: &'a str,
-    /// Lower case, no trailing dot, escapes in one form.
+    /// Lower case, no trailing dot, escapes in one form; `.` for the root.
     pub name: &'a str,
     /// `name` without the zone: `www` for `www.example.com`; empty at the apex; all of `name` if outside the zone.
     pub relative_name: &'a str,
     /// The public suffix and the label before it; empty if there is none.
     pub registered_domain: &'a str,
-    /// The public suffix of `name`.
+    /// The public suffix of `name`; empty for the root.
     pub public_suffix: &'a str,
     /// Labels of `name`.
     pub labels: u8,
     /// Bytes of the longest label.
     pub longest_label: u8,
-    /// Shannon entropy of `relative_name`'s bytes, bits a byte.
+    /// Shannon entropy of the first 1,024 bytes of `relative_name`, bits a byte.
     pub entropy: f32,
     /// Where the edge location is, if its code is known.
     pub edge: Option<&'static Edge>,
@@ -69,38 +49,128 @@ pub struct Facts<'a> {
     pub client: Option<&'a Network>,
 }
 
+/// Sets of four: networks of 4,096 resolvers and of 1,024 client subnets, about 150 bytes each once they are known.
+const SOURCE_SETS: usize = 1_024;
+const CLIENT_SETS: usize = 256;
+
 /// Adds facts to queries. One a task: it caches what it learned about zones and resolvers, bounded.
 pub struct Enricher {
     reference: Arc<Reference>,
+    seed: u64,
+    /// The normalised name of the query at hand, where it differs from the logged one.
+    scratch: String,
+    entropy: Entropy,
+    zones: Zones,
+    suffixes: SuffixCache,
+    // Two caches: the facts of one query borrow from both.
+    sources: AddressCache,
+    clients: AddressCache,
+    edge: LastEdge,
 }
 
 impl Enricher {
     /// An enricher over this reference data. The seed makes cache slots unpredictable to whoever chooses names.
-    pub fn new(reference: Arc<Reference>, _seed: u64) -> Self {
-        Self { reference }
+    pub fn new(reference: Arc<Reference>, seed: u64) -> Self {
+        Self {
+            reference,
+            seed,
+            scratch: String::new(),
+            entropy: Entropy::default(),
+            zones: Zones::new(seed),
+            suffixes: SuffixCache::new(seed),
+            sources: AddressCache::new(SOURCE_SETS, seed),
+            clients: AddressCache::new(CLIENT_SETS, seed),
+            edge: LastEdge::default(),
+        }
     }
 
     /// Takes new reference data and forgets what was cached from the old.
     pub fn replace(&mut self, reference: Arc<Reference>) {
-        self.reference = reference;
+        *self = Self::new(reference, self.seed);
     }
 
     /// The facts of one query.
     pub fn enrich<'a>(&'a mut self, source: &Source<'a>, query: &Query<'a>) -> Facts<'a> {
-        let _ = source;
+        let name = normalize(query.name, &mut self.scratch);
+        let place = if query.zone_id.is_empty() {
+            of_resolver(&self.reference, &mut self.suffixes, name.text)
+        } else {
+            let zone = self.zones.of(&self.reference, source, query.zone_id);
+            of_zone(zone, &mut self.suffixes, query.zone_id, name.text)
+        };
+        let client = query.client_subnet.map(|subnet| subnet.address);
         Facts {
-            zone: query.zone_id,
-            zone_key: query.zone_id,
-            name: query.name,
-            relative_name: query.name,
-            registered_domain: "",
-            public_suffix: "",
-            labels: 0,
-            longest_label: 0,
-            entropy: 0.0,
-            edge: None,
-            source: None,
-            client: None,
+            zone: place.zone,
+            zone_key: if query.zone_id.is_empty() { place.zone } else { query.zone_id },
+            name: name.text,
+            relative_name: place.relative_name,
+            registered_domain: place.suffixes.registered_domain(name.text),
+            public_suffix: place.suffixes.public_suffix(name.text),
+            labels: name.labels,
+            longest_label: name.longest_label,
+            entropy: self.entropy.of(place.relative_name.as_bytes()),
+            edge: self.edge.find(query.edge),
+            source: query.source_ip.and_then(|address| self.sources.of(&self.reference, address)),
+            client: client.and_then(|address| self.clients.of(&self.reference, address)),
         }
     }
 }
+
+/// Where a name lies.
+struct Place<'a> {
+    zone: &'a str,
+    relative_name: &'a str,
+    suffixes: Suffixes,
+}
+
+/// A hosted zone's query: the log says the zone's id.
+fn of_zone<'a>(zone: &'a Zone, suffixes: &mut SuffixCache, zone_id: &'a str, name: &'a str) -> Place<'a> {
+    match zone.relative(name) {
+        Some(relative_name) => {
+            let suffixes = zone.suffixes.unwrap_or_else(|| suffixes.of(name));
+            Place { zone: &zone.name, relative_name, suffixes }
+        }
+        // Route 53 answers from a zone only for names in it, so a name outside shows a guess to be wrong: several zones
+        // share this log group.
+        None => {
+            let zone = if zone.origin == Origin::Configured { &zone.name } else { zone_id };
+            Place { zone, relative_name: name, suffixes: suffixes.of(name) }
+        }
+    }
+}
+
+/// A Resolver's query: the zone is found by the name.
+fn of_resolver<'a>(reference: &Reference, suffixes: &mut SuffixCache, name: &'a str) -> Place<'a> {
+    let suffixes = suffixes.of(name);
+    let registered = suffixes.registered_domain(name);
+    let zone = match reference.zone_above(name) {
+        Some(zone) => zone,
+        None if !registered.is_empty() => registered,
+        // Names without a registered domain are public suffixes and single made-up labels. Each as a zone of its own
+        // would let clients invent zones without end; under the root they are one.
+        None => return Place { zone: ".", relative_name: name, suffixes },
+    };
+    let below = &name[..name.len() - zone.len()];
+    Place { zone, relative_name: below.strip_suffix('.').unwrap_or(below), suffixes }
+}
+
+/// The edge location asked for last: a log stream is of one zone and one edge.
+#[derive(Default)]
+struct LastEdge {
+    name: String,
+    edge: Option<&'static Edge>,
+}
+
+impl LastEdge {
+    fn find(&mut self, name: &str) -> Option<&'static Edge> {
+        if self.name != name {
+            self.name.clear();
+            self.name.push_str(name);
+            self.edge = edges::find(name);
+        }
+        self.edge
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,14 +3,20 @@
 //! A pure crate: no async, socket, file, clock, random source, AWS type or log line. Everything it takes is an
 //! argument, everything it cannot use is handed over as a [`Reject`], and nothing it is given can make it panic.
 
+mod edges;
 mod enrich;
 pub mod name;
+mod networks;
+mod operators;
 mod query;
 mod record;
 mod reject;
 pub mod schema;
+mod suffix;
+#[cfg(test)]
+mod testing;
 
-pub use enrich::{Edge, Enricher, Facts, Network, Reference};
+pub use enrich::{Edge, Enricher, Facts, Network, Reference, ReferenceError};
 pub use query::{Answer, Form, Query, QueryType, ResolverFields, ResponseCode, Source, Subnet, Transport};
 pub use record::{Decoded, Decoder, Limits};
 pub use reject::{BytesForm, Reason, Reject, Visit};

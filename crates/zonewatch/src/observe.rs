@@ -39,7 +39,7 @@ impl Settings {
                 inflated_bytes_max: config.decode.inflated_bytes_max,
                 events_max: config.decode.events_max,
             },
-            writer: Some(Writer { schema, original }),
+            writer: Some(Writer::new(schema, original)),
             filter: Filter::new(&config.records),
             region: region.to_owned(),
             lateness_ms: LATENESS_MS,
@@ -154,6 +154,7 @@ pub struct Observer {
     settings: Arc<Settings>,
     decoder: Decoder,
     enricher: Enricher,
+    writer: Option<Writer>,
     reference: Arc<Reference>,
     fallback_id: String,
 }
@@ -163,7 +164,8 @@ impl Observer {
     pub fn new(settings: Arc<Settings>, reference: Arc<Reference>) -> Self {
         let decoder = Decoder::new(settings.limits);
         let enricher = Enricher::new(reference.clone(), settings.seed);
-        Self { settings, decoder, enricher, reference, fallback_id: String::new() }
+        let writer = settings.writer.clone();
+        Self { settings, decoder, enricher, writer, reference, fallback_id: String::new() }
     }
 
     /// Takes new reference data, if it is other than the last.
@@ -195,9 +197,9 @@ impl Observer {
     }
 
     fn decode(&mut self, shard: &str, record: &Record, arrival: Arrival, observed: &mut Observed) -> i64 {
-        let Self { settings, decoder, enricher, fallback_id, .. } = self;
+        let Self { settings, decoder, enricher, writer, fallback_id, .. } = self;
         let place = settings.place(shard, record);
-        let mut events = Events { settings, enricher, fallback_id, place, arrival, observed, index: 0 };
+        let mut events = Events { settings, enricher, writer, fallback_id, place, arrival, observed, index: 0 };
         let decoded = decoder.decode(&record.data, &mut events);
         let arrival_ms = events.place.arrival_ms;
         let counts = &mut observed.counts;
@@ -221,6 +223,7 @@ enum Arrival {
 struct Events<'a> {
     settings: &'a Settings,
     enricher: &'a mut Enricher,
+    writer: &'a mut Option<Writer>,
     fallback_id: &'a mut String,
     place: Place<'a>,
     arrival: Arrival,
@@ -252,7 +255,7 @@ impl Visit for Events<'_> {
 
         let index = self.index;
         self.index += 1;
-        let Some(writer) = &self.settings.writer else { return };
+        let Some(writer) = self.writer.as_mut() else { return };
         if query.event_id.is_empty() {
             use std::fmt::Write;
             self.fallback_id.clear();

@@ -1,0 +1,235 @@
+//! What is known about addresses: reference data, and a bounded cache in front of it.
+//!
+//! Databases come as bytes, in the MaxMind DB format. Country and AS are read under the keys that MaxMind and DB-IP use
+//! (`country.iso_code`, `autonomous_system_number`), IPinfo (`country_code` or `country`, `asn`, `as_name`) and the
+//! openly licensed builds (`country_code`). Where several databases know a field, the first one counts.
+
+use crate::name::normalize;
+use crate::operators;
+use foldhash::fast::FixedState;
+use maxminddb::Reader;
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::hash::BuildHasher;
+use std::net::IpAddr;
+
+/// What does not change from query to query: configured zone names and network databases. Replaced as a whole when a
+/// database file is replaced.
+#[derive(Default)]
+pub struct Reference {
+    zone_names: BTreeMap<String, String>,
+    names: BTreeSet<String>,
+    labels_max: usize,
+    databases: Vec<Reader<Vec<u8>>>,
+}
+
+impl Reference {
+    /// Reference data of these zones (zone id and zone name) and these databases (each the bytes of an mmdb file).
+    ///
+    /// A zone's id may have Route 53's `/hostedzone/` before it, its name a trailing dot.
+    pub fn new(zone_names: Vec<(String, String)>, databases: Vec<Vec<u8>>) -> Result<Self, ReferenceError> {
+        let zone_names: BTreeMap<_, _> =
+            zone_names.into_iter().map(|(id, name)| (bare_id(&id), bare_name(&name))).collect();
+        let names: BTreeSet<_> = zone_names.values().filter(|name| !name.is_empty()).cloned().collect();
+        let labels_max = names.iter().map(|name| name.split('.').count()).max().unwrap_or(0);
+        let open = |(index, bytes)| {
+            Reader::from_source(bytes).map_err(|error| ReferenceError { index, problem: error.to_string() })
+        };
+        let databases = databases.into_iter().enumerate().map(open).collect::<Result<_, _>>()?;
+        Ok(Self { zone_names, names, labels_max, databases })
+    }
+
+    /// The configured name of a zone.
+    pub(crate) fn zone_name(&self, zone_id: &str) -> Option<&str> {
+        self.zone_names.get(zone_id).map(String::as_str)
+    }
+
+    /// The longest configured zone that `name` lies at or below.
+    pub(crate) fn zone_above<'a>(&self, name: &'a str) -> Option<&'a str> {
+        let dots = memchr::memrchr_iter(b'.', name.as_bytes()).take(self.labels_max);
+        let suffixes = dots.map(|dot| &name[dot + 1..]).chain([name]);
+        // The longest match is the last one that hits; suffixes grow from right to left.
+        suffixes.filter(|suffix| self.names.contains(*suffix)).last()
+    }
+
+    /// Looks an address up in every database. Writes what is known and says whether anything is.
+    fn look_up(&self, address: IpAddr, network: &mut Network) -> bool {
+        network.country.clear();
+        network.organization.clear();
+        network.asn = 0;
+        for database in &self.databases {
+            // A database without the address's family, or a damaged row, is a database that does not know the address.
+            let row = database.lookup(address).ok().and_then(|found| found.decode::<Row<'_>>().ok().flatten());
+            if let Some(row) = row {
+                row.add_to(network);
+            }
+        }
+        network.operator = operators::find(address, network.asn);
+        network.asn != 0
+            || !(network.country.is_empty() && network.organization.is_empty() && network.operator.is_empty())
+    }
+}
+
+impl fmt::Debug for Reference {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let databases: Vec<_> = self.databases.iter().map(|database| &database.metadata().database_type).collect();
+        formatter
+            .debug_struct("Reference")
+            .field("zones", &self.zone_names.len())
+            .field("databases", &databases)
+            .finish()
+    }
+}
+
+/// A database that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReferenceError {
+    /// Which of the databases, counted from 0.
+    pub index: usize,
+    /// What the reader says is wrong.
+    pub problem: String,
+}
+
+impl fmt::Display for ReferenceError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { index, problem } = self;
+        write!(formatter, "open network database {index}: {problem}: give a complete file in MaxMind DB (mmdb) format")
+    }
+}
+
+impl std::error::Error for ReferenceError {}
+
+/// What we know about an address's network. Empty text means unknown; `asn` 0 means unknown.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Network {
+    /// ISO 3166-1 alpha-2.
+    pub country: String,
+    /// The autonomous system's number.
+    pub asn: u32,
+    /// Its organisation.
+    pub organization: String,
+    /// A well-known public resolver's operator (`google`, `cloudflare`, …).
+    pub operator: &'static str,
+}
+
+/// The fields of a database's row that we read, under every name they are known by.
+#[derive(Deserialize)]
+struct Row<'a> {
+    #[serde(borrow)]
+    country: Option<Country<'a>>,
+    country_code: Option<&'a str>,
+    autonomous_system_number: Option<u32>,
+    autonomous_system_organization: Option<&'a str>,
+    asn: Option<System<'a>>,
+    as_name: Option<&'a str>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Country<'a> {
+    Code(&'a str),
+    Object { iso_code: Option<&'a str> },
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum System<'a> {
+    Number(u32),
+    Text(&'a str),
+}
+
+impl Row<'_> {
+    fn add_to(&self, network: &mut Network) {
+        let country = match self.country {
+            Some(Country::Object { iso_code: Some(code) }) => Some(code),
+            Some(Country::Code(code)) if is_country(code) => Some(code),
+            _ => self.country_code,
+        };
+        if let Some(code) = country.filter(|code| network.country.is_empty() && is_country(code)) {
+            network.country.push_str(code);
+        }
+        let number = self.autonomous_system_number.or(match self.asn {
+            Some(System::Number(number)) => Some(number),
+            Some(System::Text(text)) => text.strip_prefix("AS").unwrap_or(text).parse().ok(),
+            None => None,
+        });
+        if network.asn == 0 {
+            network.asn = number.unwrap_or(0);
+        }
+        if network.organization.is_empty() {
+            network.organization.push_str(self.autonomous_system_organization.or(self.as_name).unwrap_or(""));
+        }
+    }
+}
+
+fn is_country(code: &str) -> bool {
+    code.len() == 2 && code.bytes().all(|letter| letter.is_ascii_uppercase())
+}
+
+/// Route 53's API prints `/hostedzone/Z123`, its query log `Z123`.
+fn bare_id(id: &str) -> String {
+    id.strip_prefix("/hostedzone/").unwrap_or(id).to_owned()
+}
+
+fn bare_name(name: &str) -> String {
+    normalize(name, &mut String::new()).text.to_owned()
+}
+
+/// Networks of addresses, remembered. Set-associative: its size is fixed, and which set an address falls into depends on
+/// a seed, because whoever asks chooses the addresses.
+pub(crate) struct AddressCache {
+    hasher: FixedState,
+    sets: Box<[Set]>,
+    /// Grows with the first addresses to at most one a slot; then a newcomer takes over the entry it displaces.
+    entries: Vec<Entry>,
+    turn: usize,
+}
+
+const WAYS: usize = 4;
+
+/// Addresses of one set; entry numbers count from 1, 0 is an empty slot. All zero at first, so that a cache nobody uses
+/// costs address space alone.
+#[derive(Clone, Copy, Default)]
+struct Set {
+    addresses: [u128; WAYS],
+    entries: [u32; WAYS],
+}
+
+struct Entry {
+    known: bool,
+    network: Network,
+}
+
+impl AddressCache {
+    /// A cache of `sets` × 4 addresses.
+    pub(crate) fn new(sets: usize, seed: u64) -> Self {
+        let hasher = FixedState::with_seed(seed);
+        Self { hasher, sets: vec![Set::default(); sets].into(), entries: Vec::new(), turn: 0 }
+    }
+
+    /// The network of an address; `None` if nothing is known about it.
+    pub(crate) fn of(&mut self, reference: &Reference, address: IpAddr) -> Option<&Network> {
+        let number = operators::number(address);
+        let sets = self.sets.len();
+        let set = &mut self.sets[self.hasher.hash_one(number) as usize % sets];
+        let hit = (0..WAYS).find(|way| set.addresses[*way] == number && set.entries[*way] != 0);
+        let index = match hit {
+            Some(way) => set.entries[way],
+            None => {
+                let way = set.entries.iter().position(|entry| *entry == 0).unwrap_or(self.turn % WAYS);
+                self.turn = self.turn.wrapping_add(1);
+                if set.entries[way] == 0 {
+                    self.entries.push(Entry { known: false, network: Network::default() });
+                    set.entries[way] = self.entries.len() as u32;
+                }
+                set.addresses[way] = number;
+                let entry = &mut self.entries[set.entries[way] as usize - 1];
+                entry.known = reference.look_up(address, &mut entry.network);
+                set.entries[way]
+            }
+        };
+        let entry = &self.entries[index as usize - 1];
+        entry.known.then_some(&entry.network)
+    }
+}

@@ -1,0 +1,207 @@
+//! Pieces of JSON: escaped text, numbers, time stamps, members. Deterministic, and nothing is allocated but by `out`.
+
+/// Appends text between quotes.
+pub(super) fn quoted(out: &mut Vec<u8>, value: &str) {
+    out.push(b'"');
+    text(out, value);
+    out.push(b'"');
+}
+
+/// Appends text, escaped where JSON asks for it (RFC 8259, section 7). Most texts need nothing of it.
+pub(super) fn text(out: &mut Vec<u8>, value: &str) {
+    let bytes = value.as_bytes();
+    if is_plain(bytes) {
+        out.extend_from_slice(bytes);
+    } else {
+        escape(out, bytes);
+    }
+}
+
+/// Whether a byte must be escaped.
+const fn is_special(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
+}
+
+/// Looks at every byte, without leaving early, so that the compiler can make vector code of it.
+fn is_plain(bytes: &[u8]) -> bool {
+    !bytes.iter().fold(false, |special, byte| special | is_special(*byte))
+}
+
+#[cold]
+fn escape(out: &mut Vec<u8>, bytes: &[u8]) {
+    let mut rest = bytes;
+    while let Some(at) = rest.iter().position(|byte| is_special(*byte)) {
+        out.extend_from_slice(&rest[..at]);
+        match rest[at] {
+            b'"' => out.extend_from_slice(b"\\\""),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b'\n' => out.extend_from_slice(b"\\n"),
+            b'\r' => out.extend_from_slice(b"\\r"),
+            b'\t' => out.extend_from_slice(b"\\t"),
+            control => {
+                const DIGITS: &[u8; 16] = b"0123456789abcdef";
+                let (high, low) = (DIGITS[usize::from(control >> 4)], DIGITS[usize::from(control & 15)]);
+                out.extend_from_slice(&[b'\\', b'u', b'0', b'0', high, low]);
+            }
+        }
+        rest = &rest[at + 1..];
+    }
+    out.extend_from_slice(rest);
+}
+
+/// Appends `"key":"value"`, after a comma unless an object has just been opened; nothing for an empty value.
+pub(super) fn member(out: &mut Vec<u8>, key: &str, value: &str) {
+    if !value.is_empty() {
+        open(out, key);
+        quoted(out, value);
+    }
+}
+
+/// Appends `"key":number` in the same way.
+pub(super) fn number_member(out: &mut Vec<u8>, key: &str, value: impl itoa::Integer) {
+    open(out, key);
+    number(out, value);
+}
+
+/// Appends `"key":`, after a comma unless an object has just been opened. The key needs no escape.
+pub(super) fn open(out: &mut Vec<u8>, key: &str) {
+    if out.last() != Some(&b'{') {
+        out.push(b',');
+    }
+    out.push(b'"');
+    out.extend_from_slice(key.as_bytes());
+    out.extend_from_slice(b"\":");
+}
+
+/// Appends a whole number.
+pub(super) fn number(out: &mut Vec<u8>, value: impl itoa::Integer) {
+    out.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+}
+
+/// Appends an entropy with three decimals, rounded half up. Entropy of bytes is never negative and at most 8.
+pub(super) fn entropy(out: &mut Vec<u8>, bits: f32) {
+    let thousandths = (f64::from(bits) * 1000.0 + 0.5) as u32;
+    let digit = |power| b'0' + (thousandths / power % 10) as u8;
+    out.extend_from_slice(&[digit(1000), b'.', digit(100), digit(10), digit(1)]);
+}
+
+/// Appends instants as text; remembers the minute, because queries of a record are of one or two.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Clock {
+    minute: i64,
+    /// `2024-05-05T08:34:`, of `minute`; empty at first.
+    text: Vec<u8>,
+}
+
+const MINUTE_MS: i64 = 60_000;
+
+/// The first and the last instant with a year of four digits.
+const FIRST_MS: i64 = -62_167_219_200_000;
+const LAST_MS: i64 = 253_402_300_799_999;
+
+impl Clock {
+    /// Appends an instant, milliseconds since 1970 UTC, as `2024-05-05T08:34:56.130Z`. Years beyond four digits become
+    /// the nearest instant that has them: a log line cannot say more.
+    pub(super) fn write(&mut self, out: &mut Vec<u8>, time_ms: i64) {
+        let time_ms = time_ms.clamp(FIRST_MS, LAST_MS);
+        let minute = time_ms.div_euclid(MINUTE_MS);
+        if minute != self.minute || self.text.is_empty() {
+            self.minute = minute;
+            self.text = minute_text(minute);
+        }
+        out.extend_from_slice(&self.text);
+        let rest = time_ms.rem_euclid(MINUTE_MS) as u32;
+        let digit = |power| b'0' + (rest / power % 10) as u8;
+        let seconds = [digit(10_000), digit(1_000), b'.', digit(100), digit(10), digit(1), b'Z'];
+        out.extend_from_slice(&seconds);
+    }
+}
+
+/// `2024-05-05T08:34:` of a minute since 1970.
+fn minute_text(minute: i64) -> Vec<u8> {
+    let (year, month, day) = date(minute.div_euclid(1_440));
+    let of_day = minute.rem_euclid(1_440);
+    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:", of_day / 60, of_day % 60).into_bytes()
+}
+
+/// Year, month and day of a day since 1970, in the proleptic Gregorian calendar.
+///
+/// Counts in years that begin in March, so that the leap day comes last, and in eras of 400 years, which all have the
+/// same length of 146,097 days (Howard Hinnant, "chrono-compatible low-level date algorithms").
+fn date(day: i64) -> (i64, i64, i64) {
+    let since_march_of_0 = day + 719_468;
+    let era = since_march_of_0.div_euclid(146_097);
+    let of_era = since_march_of_0.rem_euclid(146_097);
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let march_month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * march_month + 2) / 5 + 1;
+    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn written(write: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut out = Vec::new();
+        write(&mut out);
+        String::from_utf8(out).expect("JSON is UTF-8")
+    }
+
+    #[test]
+    fn instants_are_told_to_the_millisecond() {
+        let mut clock = Clock::default();
+        for (time_ms, expected) in [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (-1, "1969-12-31T23:59:59.999Z"),
+            (1_714_898_096_130, "2024-05-05T08:34:56.130Z"),
+            (1_709_251_199_999, "2024-02-29T23:59:59.999Z"),
+            (1_709_251_200_000, "2024-03-01T00:00:00.000Z"),
+            (951_782_400_007, "2000-02-29T00:00:00.007Z"),
+            (4_107_542_400_000, "2100-03-01T00:00:00.000Z"),
+            (FIRST_MS, "0000-01-01T00:00:00.000Z"),
+            (LAST_MS, "9999-12-31T23:59:59.999Z"),
+            (i64::MIN, "0000-01-01T00:00:00.000Z"),
+            (i64::MAX, "9999-12-31T23:59:59.999Z"),
+        ] {
+            assert_eq!(written(|out| clock.write(out, time_ms)), expected);
+        }
+    }
+
+    #[test]
+    fn entropy_has_three_decimals() {
+        for (bits, expected) in [(0.0, "0.000"), (0.0005, "0.001"), (1.584_962_5, "1.585"), (8.0, "8.000")] {
+            assert_eq!(written(|out| entropy(out, bits)), expected);
+        }
+    }
+
+    #[test]
+    fn members_are_parted_by_commas() {
+        let text = written(|out| {
+            out.push(b'{');
+            member(out, "a", "");
+            member(out, "b", "x");
+            number_member(out, "c", 7_u32);
+            out.push(b'}');
+        });
+        assert_eq!(text, r#"{"b":"x","c":7}"#);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_survives(value in "(?s).{0,60}") {
+            let json = written(|out| quoted(out, &value));
+            prop_assert_eq!(serde_json::from_str::<String>(&json).expect("valid JSON"), value);
+        }
+
+        #[test]
+        fn days_follow_each_other(day in -700_000_i64..2_900_000) {
+            let (today, tomorrow) = (date(day), date(day + 1));
+            prop_assert!(tomorrow > today);
+            prop_assert!(tomorrow.2 == today.2 + 1 || tomorrow.2 == 1);
+        }
+    }
+}
