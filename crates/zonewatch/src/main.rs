@@ -14,11 +14,19 @@ mod http;
 mod lines;
 mod observe;
 mod outlet;
+mod pipeline;
 mod quarantine;
 mod reader;
+mod reference;
 mod replay;
 mod shard_task;
 mod supervisor;
 mod telemetry;
 
-fn main() {}
+/// Several times faster than the system's allocator where many threads allocate small things, as the SDK does.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

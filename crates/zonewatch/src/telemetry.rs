@@ -5,6 +5,7 @@
 //! to a shard, which must vanish with it ([`ShardSeries`]). Label values come from closed or bounded sets: a query name
 //! or an address is never one, and zone names pass through [`ZoneLabels`].
 
+mod acknowledged;
 mod histogram;
 mod log;
 mod shard_series;
@@ -12,6 +13,7 @@ mod shard_series;
 mod table_test;
 mod zone_labels;
 
+pub use acknowledged::count_acknowledged;
 pub use histogram::{ARRIVAL_DELAY, BOUNDS_SECS, DELIVERY_DELAY, Histogram};
 pub use log::{filter, start_log};
 pub use shard_series::{ShardSeries, ShardView};

@@ -1,1 +1,93 @@
-//! (being written)
+//! The command line. Each command has a file with its arguments and `run`.
+//!
+//! Exit codes: 0 done, 1 the run failed, 2 the command line or the configuration is wrong, 3 `--strict` found rejects.
+
+pub mod worker;
+
+use clap::{Parser, Subcommand};
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Why a command ended early: what is said on standard error, and the exit code.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// What was being done, what is wrong, what to do. Lower case, no full stop.
+    pub message: String,
+    /// See the module's list.
+    pub code: u8,
+}
+
+impl Failure {
+    /// The work itself failed.
+    pub fn run(message: impl Into<String>) -> Self {
+        Self { message: message.into(), code: 1 }
+    }
+
+    /// What was asked for makes no sense: arguments or configuration.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self { message: message.into(), code: 2 }
+    }
+
+    /// Everything was done, but `--strict` forbids what was found.
+    pub fn strict(message: impl Into<String>) -> Self {
+        Self { message: message.into(), code: 3 }
+    }
+}
+
+/// Watches Amazon Route 53 hosted zones through their query logs
+#[derive(Debug, Parser)]
+#[command(name = "zonewatch", version, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Read query logs from Kinesis, as one of a fleet: enrich them, hand them to Firehose, count them for Prometheus
+    Worker(worker::Args),
+}
+
+const OVERVIEW: &str = "\
+Zonewatch watches Amazon Route 53 hosted zones through their query logs.
+
+  With AWS
+    zonewatch worker --config zonewatch.toml --check    is the configuration sound?
+    zonewatch worker --config zonewatch.toml            the fleet worker: Kinesis to Firehose and Prometheus
+
+  zonewatch COMMAND --help says more.
+";
+
+/// Runs the command that the arguments name.
+pub fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        None => {
+            // Nobody reads it if the pipe is closed.
+            let _ = std::io::stdout().write_all(OVERVIEW.as_bytes());
+            Ok(())
+        }
+        Some(Command::Worker(args)) => worker::run(args),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure { message, code }) => {
+            let _ = writeln!(std::io::stderr(), "zonewatch: {message}");
+            ExitCode::from(code)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_commands_are_well_formed_and_all_in_the_overview() {
+        let cli = Cli::command();
+        cli.clone().debug_assert();
+        for command in cli.get_subcommands() {
+            assert!(OVERVIEW.contains(&format!("zonewatch {}", command.get_name())), "{}", command.get_name());
+        }
+    }
+}

@@ -11,7 +11,8 @@ mod nearest;
 mod rules;
 mod time;
 
-pub use load::{Faults, load};
+pub use load::load;
+pub use rules::worker_faults;
 pub use time::rfc3339_ms;
 
 use dnslog::schema::Schema;

@@ -44,6 +44,12 @@ fn uses(file: &str, text: &str) -> Vec<Use> {
             for (arrow, _) in inside.match_indices("=>") {
                 labels.insert(inside[..arrow].rsplit('"').nth(1).unwrap_or("(not a literal)").to_owned());
             }
+            // Labels made beforehand: `let labels = [("stream", …), ("reason", …)]`.
+            if let Some((_, variable)) = inside.split_once(", &") {
+                let before = text[..at].rsplit(&format!("let {} = [", variable.trim())).next().unwrap_or_default();
+                let pairs = before.split("];").next().unwrap_or_default().split("(\"").skip(1);
+                labels.extend(pairs.filter_map(|pair| Some(pair.split_once('"')?.0.to_owned())));
+            }
             let name = inside.split(',').next().unwrap_or_default().trim().rsplit("::").next().unwrap_or_default();
             found.push(Use { file: file.to_owned(), kind, name: name.to_owned(), labels });
         }

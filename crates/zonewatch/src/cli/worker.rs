@@ -1,0 +1,220 @@
+//! `zonewatch worker`: one of the fleet, over AWS.
+
+use super::Failure;
+use crate::clock::Clock;
+use crate::config::{self, Config};
+use crate::pipeline::{self, Parts};
+use crate::supervisor::{self, Supervisor};
+use crate::telemetry::{self, Exposition};
+use crate::{http, reference};
+use cloud::aws::Clients;
+use cloud::{DeliveryStream, Error, Stream};
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+/// From the signal to the end. Orchestrators kill after 10 s or more; a killed worker's leases are taken only after the
+/// failover time.
+const DRAIN_MAX: Duration = Duration::from_millis(9_500);
+/// What open HTTP answers may add to it.
+const LAST_ANSWERS_MAX: Duration = Duration::from_millis(300);
+
+/// Arguments of `worker`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The configuration, TOML; every key can also be set as ZONEWATCH_SECTION__KEY
+    #[arg(long, value_name = "FILE", env = "ZONEWATCH_CONFIG")]
+    config: Option<PathBuf>,
+    /// Only say whether the configuration is sound
+    #[arg(long)]
+    check: bool,
+    /// Do not create a missing lease table; the same as leases.create = false
+    #[arg(long)]
+    no_create: bool,
+}
+
+/// Runs until a signal ends it.
+pub fn run(args: Args) -> Result<(), Failure> {
+    let mut config = config::load(args.config.as_deref(), environment()).map_err(|faults| unsound(&faults.0))?;
+    let faults = config::worker_faults(&config);
+    if !faults.is_empty() {
+        return Err(unsound(&faults));
+    }
+    config.leases.create &= !args.no_create;
+    if args.check {
+        reference::load(&config.enrich).map_err(Failure::usage)?;
+        let _ = writeln!(std::io::stdout(), "the configuration is sound");
+        return Ok(());
+    }
+    telemetry::start_log(&config.log).map_err(Failure::run)?;
+    let exposition = Exposition::install().map_err(Failure::run)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failure::run(format!("start the runtime: {error}")))?;
+    let outcome = runtime.block_on(work(config, exposition));
+    // A read of a database under way must not hold up the end.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// The environment, as far as it is text; what is not cannot be a setting of ours.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+fn unsound(faults: &[String]) -> Failure {
+    let what = if faults.len() == 1 { "a fault".to_owned() } else { format!("{} faults", faults.len()) };
+    Failure::usage(format!("the configuration has {what}\n  {}", faults.join("\n  ")))
+}
+
+async fn work(config: Config, exposition: Exposition) -> Result<(), Failure> {
+    let mut signals = Signals::new().map_err(|error| Failure::run(format!("listen for signals: {error}")))?;
+    let operations = http::bind(config.http.operations, "http.operations").await.map_err(Failure::run)?;
+    let people = http::bind(config.http.people, "http.people").await.map_err(Failure::run)?;
+    let reference = reference::follow(config.enrich.clone()).map_err(Failure::usage)?;
+
+    let clients = Clients::from_env().await.map_err(|error| Failure::run(error.to_string()))?;
+    let records = delivery_streams(&clients, &config.records.delivery_streams).await?;
+    let quarantine = Some(config.quarantine.delivery_stream.clone()).filter(|name| !name.is_empty());
+    let quarantine = delivery_streams(&clients, quarantine.as_slice()).await?.pop();
+
+    let (clock, worker) = (Clock::real(), pipeline::worker_id(&config));
+    let parts = Parts {
+        stream: Arc::new(clients.stream(&config.source.stream)),
+        records,
+        quarantine,
+        region: region_of(&config.source.stream).unwrap_or(clients.region()).to_owned(),
+        reference,
+        clock,
+        worker: worker.clone(),
+        view_slot: Duration::from_secs(10),
+    };
+    let pipeline = pipeline::assemble(&config, parts).map_err(Failure::run)?;
+    let settings = pipeline::coordination(&config, &worker);
+    let (stream, table) = (config.source.stream.clone(), table_of(&config));
+    // Renewals have connections of their own, on the runtime that makes them.
+    let build_ports = move || -> futures_util::future::BoxFuture<'static, Result<supervisor::Ports, Error>> {
+        Box::pin(async move {
+            let clients = Clients::from_env().await?;
+            let stream: Arc<dyn Stream> = Arc::new(clients.stream(&stream));
+            Ok(supervisor::Ports { table: Arc::new(clients.lease_table(&table)), stream })
+        })
+    };
+    let spawn = pipeline::spawner(Arc::clone(&pipeline.shared));
+    let supervisor = supervisor::start(settings, clock, build_ports, spawn);
+
+    let (stop, stopped) = watch::channel(false);
+    let ready = pipeline::readiness(supervisor.board());
+    let shown = (operations.local_addr(), people.local_addr());
+    let listeners = [
+        tokio::spawn(http::serve(operations, http::operations(exposition, Arc::clone(&ready)), stopped.clone())),
+        tokio::spawn(http::serve(people, http::people(pipeline.view, ready), stopped)),
+    ];
+    if let (Ok(operations), Ok(people)) = shown {
+        info!(%worker, stream = config.source.stream, table = table_of(&config), %operations, %people, "worker started");
+    }
+    let outcome = until_the_end(supervisor, &mut signals).await;
+    stop.send_replace(true);
+    let _ = tokio::time::timeout(LAST_ANSWERS_MAX, futures_util::future::join_all(listeners)).await;
+    outcome
+}
+
+/// Waits for a signal, then for the drain.
+async fn until_the_end(mut supervisor: Supervisor, signals: &mut Signals) -> Result<(), Failure> {
+    tokio::select! {
+        outcome = supervisor.finished() => return outcome.map_err(|fatal| Failure::run(fatal.to_string())),
+        name = signals.next() => info!(signal = name, "draining: every shard is finished and its lease released"),
+    }
+    supervisor.drain();
+    let drained = tokio::select! {
+        drained = tokio::time::timeout(DRAIN_MAX, supervisor.finished()) => drained.ok(),
+        _ = signals.next() => None,
+    };
+    match drained {
+        Some(Ok(())) => {
+            info!("drained: every lease is released");
+            Ok(())
+        }
+        Some(Err(fatal)) => Err(Failure::run(fatal.to_string())),
+        None => {
+            let held = supervisor.status().held;
+            let shards: Vec<&str> = held.iter().take(10).map(|lease| lease.shard.as_str()).collect();
+            Err(Failure::run(format!(
+                "stopped before the drain ended: {} leases were not released ({}); what was not acknowledged is delivered \
+                 again by their next owners, once the leases expire",
+                held.len(),
+                shards.join(", ")
+            )))
+        }
+    }
+}
+
+/// Delivery streams by name, each known to be there, or to be out of sight for a role that may only put.
+async fn delivery_streams(clients: &Clients, names: &[String]) -> Result<Vec<Arc<dyn DeliveryStream>>, Failure> {
+    let mut streams: Vec<Arc<dyn DeliveryStream>> = Vec::new();
+    for name in names {
+        let stream = clients.delivery_stream(name);
+        match stream.check().await {
+            Ok(()) => {}
+            Err(error @ (Error::Missing { .. } | Error::Invalid { .. })) => {
+                return Err(Failure::run(error.to_string()));
+            }
+            Err(error) => {
+                warn!(stream = name, %error, "the delivery stream could not be looked at; deliveries are tried")
+            }
+        }
+        streams.push(Arc::new(stream));
+    }
+    Ok(streams)
+}
+
+fn table_of(config: &Config) -> String {
+    let table = if config.leases.table.is_empty() { &config.worker.app } else { &config.leases.table };
+    table.clone()
+}
+
+/// The Region in a stream's ARN.
+fn region_of(stream: &str) -> Option<&str> {
+    stream.strip_prefix("arn:")?.split(':').nth(2)
+}
+
+/// The signals that end a worker.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_region_is_read_from_an_arn_only() {
+        assert_eq!(region_of("arn:aws:kinesis:eu-west-1:123456789012:stream/logs"), Some("eu-west-1"));
+        assert_eq!(region_of("logs"), None);
+    }
+
+    #[test]
+    fn the_lease_table_is_named_by_the_application_unless_configured() {
+        let mut config = Config::default();
+        assert_eq!(table_of(&config), "zonewatch");
+        config.leases.table = "leases".into();
+        assert_eq!(table_of(&config), "leases");
+    }
+}

@@ -1,0 +1,181 @@
+//! From configuration and ports to what the shard tasks share: the same for `worker`, over AWS, and `demo`, over memory.
+
+use crate::budget::Budget;
+use crate::clock::Clock;
+use crate::config::{self, Config};
+use crate::http::{Ready, Title, View};
+use crate::observe::{Counts, Settings};
+use crate::outlet::Outlet;
+use crate::quarantine::{Quarantine, QuarantineFile};
+use crate::reader::Pace;
+use crate::shard_task::{self, Observers, Shared};
+use crate::supervisor::{self, Board, Held};
+use crate::telemetry::{self, ZoneLabels};
+use cloud::{Create, DeliveryStream, Stream};
+use detect::Digest;
+use dnslog::Reference;
+use lease::{StartPosition, WorkerId};
+use std::hash::{BuildHasher, RandomState};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// What a pipeline is made of, beside the configuration.
+pub struct Parts {
+    /// The source stream, as the data runtime calls it.
+    pub stream: Arc<dyn Stream>,
+    /// Where records go; empty: nowhere, only metrics are wanted.
+    pub records: Vec<Arc<dyn DeliveryStream>>,
+    /// Where rejects go, if it is a delivery stream.
+    pub quarantine: Option<Arc<dyn DeliveryStream>>,
+    /// The AWS Region of the source stream.
+    pub region: String,
+    /// Reference data, now and as it is replaced.
+    pub reference: watch::Receiver<Arc<Reference>>,
+    /// Time.
+    pub clock: Clock,
+    /// This worker.
+    pub worker: WorkerId,
+    /// The grain of the status page's time: 10 s on a real clock.
+    pub view_slot: Duration,
+}
+
+/// What comes of it.
+pub struct Pipeline {
+    /// For the shard tasks.
+    pub shared: Arc<Shared>,
+    /// For the status page.
+    pub view: Arc<View>,
+}
+
+/// Puts the pieces together. Fails only on the quarantine's file.
+pub fn assemble(config: &Config, parts: Parts) -> Result<Pipeline, String> {
+    let Parts { stream, records, quarantine, region, reference, clock, worker, view_slot } = parts;
+    let seed = random();
+    let quarantine = match (quarantine, &config.quarantine.file) {
+        (Some(delivery), _) => Quarantine::Outlet(Arc::new(Outlet::new("quarantine", vec![delivery], clock, random()))),
+        (None, Some(path)) => {
+            let file = QuarantineFile::open(path)
+                .map_err(|error| format!("open the quarantine {} (quarantine.file): {error}", path.display()))?;
+            Quarantine::File(Arc::new(file))
+        }
+        (None, None) => Quarantine::None,
+    };
+    let mut settings = Settings::new(config, &region, seed);
+    if records.is_empty() {
+        settings = settings.without_records();
+    }
+    let settings = Arc::new(settings);
+    let name = stream.name().to_owned();
+    let title = Title { app: config.worker.app.clone(), worker: worker.to_string(), stream: name.clone() };
+    let view = Arc::new(View::new(title, seed, clock, view_slot));
+    let (labels, seen) = (ZoneLabels::new(config.limits.metric_zones_max), Arc::clone(&view));
+    let acknowledged = move |digest: &Digest, counts: &Counts| {
+        telemetry::count_acknowledged(digest, counts, &name, &labels);
+        seen.observed(digest, &counts.rejects);
+    };
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let shared = Shared {
+        stream,
+        records: (!records.is_empty()).then(|| Arc::new(Outlet::new("records", records, clock, random()))),
+        packing: config.records.packing,
+        compression: config.records.compression,
+        quarantine,
+        observers: Observers::new(cores, &settings, reference),
+        settings,
+        budget: Budget::new(config.limits.held_bytes_max),
+        pace: Pace {
+            records_max: config.source.records_max,
+            tip: Duration::from_millis(config.source.poll_ms),
+            idle: Duration::from_millis(config.source.idle_poll_ms),
+        },
+        epoch: Duration::from_secs(config.source.epoch_secs),
+        epoch_bytes_max: config.limits.epoch_bytes_max,
+        clock,
+        acknowledged: Box::new(acknowledged),
+    };
+    Ok(Pipeline { shared: Arc::new(shared), view })
+}
+
+/// How leases are coordinated, as the configuration says.
+pub fn coordination(config: &Config, worker: &WorkerId) -> supervisor::Settings {
+    let start = match config.source.start {
+        config::StartPosition::TrimHorizon => StartPosition::TrimHorizon,
+        config::StartPosition::Latest => StartPosition::Latest,
+        config::StartPosition::AtTimestamp => {
+            let start_ms = config::rfc3339_ms(&config.source.start_at);
+            StartPosition::AtTimestamp(start_ms.expect("source.start_at was checked with the configuration"))
+        }
+    };
+    supervisor::Settings {
+        worker: worker.clone(),
+        failover: Duration::from_secs(config.leases.failover_secs),
+        held_max: (config.leases.held_max > 0).then_some(config.leases.held_max as usize),
+        start,
+        create: if config.leases.create { Create::IfMissing } else { Create::Never },
+    }
+}
+
+/// Spawns the shards' tasks on the runtime this is called on.
+pub fn spawner(shared: Arc<Shared>) -> supervisor::Spawn {
+    let runtime = tokio::runtime::Handle::current();
+    Box::new(move |held: Held| runtime.spawn(shard_task::run(held, Arc::clone(&shared))))
+}
+
+/// What `/readyz` answers.
+pub fn readiness(board: Board) -> Ready {
+    Arc::new(move || {
+        let status = board.status();
+        match status.silent {
+            _ if status.draining => Err("this worker is leaving".to_owned()),
+            _ if status.ready => Ok(()),
+            None => Err("the lease table has not answered yet".to_owned()),
+            Some(silent) => Err(format!("the lease table has not answered for {} s", silent.as_secs())),
+        }
+    })
+}
+
+/// The configured name of this worker, or one that no other has: host, process and a random part.
+pub fn worker_id(config: &Config) -> WorkerId {
+    if !config.worker.id.is_empty() {
+        return WorkerId::new(&config.worker.id);
+    }
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::env::var("HOSTNAME"));
+    let host = host.unwrap_or_else(|_| "worker".to_owned());
+    let host: String = host.trim().chars().filter(|character| character.is_ascii_graphic()).take(100).collect();
+    WorkerId::new(&format!("{host}-{}-{:08x}", std::process::id(), random() as u32))
+}
+
+/// A number nobody outside can guess: the standard library keys its hash maps from the system's random source.
+fn random() -> u64 {
+    RandomState::new().hash_one(std::process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn coordination_is_as_configured() {
+        let mut config = Config::default();
+        config.source.start = config::StartPosition::AtTimestamp;
+        config.source.start_at = "1970-01-01T00:00:01Z".into();
+        config.leases.create = false;
+        let settings = coordination(&config, &WorkerId::new("w"));
+        assert_eq!(
+            (settings.start, settings.create, settings.held_max),
+            (StartPosition::AtTimestamp(1_000), Create::Never, None)
+        );
+        config.leases.held_max = 3;
+        assert_eq!(coordination(&config, &WorkerId::new("w")).held_max, Some(3));
+    }
+
+    #[test]
+    fn a_worker_without_a_name_gets_one_that_differs_each_time() {
+        let mut config = Config::default();
+        assert_ne!(worker_id(&config), worker_id(&config));
+        config.worker.id = "seven".into();
+        assert_eq!(worker_id(&config), WorkerId::new("seven"));
+    }
+}
