@@ -12,14 +12,13 @@ mod tests;
 
 pub use commits::Commits;
 pub use lease::LeaseLost;
-pub use status::{HeldStatus, Status};
+pub use status::{Board, HeldStatus, Status};
 
 use crate::clock::Clock;
 use cloud::{Create, LeaseTable, Stream};
 use driver::Driver;
 use futures_util::future::BoxFuture;
 use lease::{Lease, StartPosition, WorkerId};
-use status::Board;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
