@@ -128,6 +128,30 @@ pub struct Answer<'a> {
     pub class: &'a str,
 }
 
+/// Up to eight bytes as one number, letters in lower case; 0 for none and for more. One comparison of numbers finds a
+/// mnemonic, in every line three times.
+#[inline]
+const fn folded(text: &[u8]) -> u64 {
+    let word = match *text {
+        [] => return 0,
+        [a] => a as u64,
+        [a, b] => u16::from_le_bytes([a, b]) as u64,
+        [a, b, c] => u32::from_le_bytes([a, b, c, 0]) as u64,
+        [a, b, c, d, ref rest @ ..] if rest.len() <= 4 => {
+            let first = u32::from_le_bytes([a, b, c, d]) as u64;
+            match *text {
+                // The last four bytes overlap the first, with equal values.
+                [.., w, x, y, z] => first | (u32::from_le_bytes([w, x, y, z]) as u64) << (8 * rest.len()),
+                _ => first,
+            }
+        }
+        _ => return 0,
+    };
+    // Adding this bit makes lower case of capital letters and a letter of nothing else that a mnemonic holds: `@` to
+    // `_` become the characters after them, none of them a small letter or digit. No byte that is there becomes 0.
+    word | 0x2020_2020_2020_2020 >> (64 - 8 * text.len())
+}
+
 macro_rules! closed_set {
     ($(#[$doc:meta])* $name:ident { $($variant:ident = $text:literal),+ $(,)? }) => {
         $(#[$doc])*
@@ -145,8 +169,10 @@ macro_rules! closed_set {
             }
 
             /// The member that `text` names, without regard to case.
+            #[inline]
             pub fn of(text: &str) -> Self {
-                $(if text.eq_ignore_ascii_case($text) { return $name::$variant; })+
+                let key = folded(text.as_bytes());
+                $(if key == const { folded($text.as_bytes()) } { return $name::$variant; })+
                 $name::Other
             }
         }
@@ -173,4 +199,41 @@ closed_set! {
 closed_set! {
     /// How a query was carried.
     Transport { Udp = "UDP", Tcp = "TCP", Dot = "DOT", Doh = "DOH" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn searched(text: &str) -> QueryType {
+        let found = QueryType::ALL.iter().find(|member| text.eq_ignore_ascii_case(member.as_str()));
+        found.copied().unwrap_or(QueryType::Other)
+    }
+
+    #[test]
+    fn mnemonics_are_found_in_any_case() {
+        for &member in QueryType::ALL {
+            assert_eq!(QueryType::of(member.as_str()), member);
+            assert_eq!(QueryType::of(&member.as_str().to_ascii_lowercase()), member);
+        }
+        for &member in ResponseCode::ALL {
+            assert_eq!(ResponseCode::of(member.as_str()), member);
+        }
+        for &member in Transport::ALL {
+            assert_eq!(Transport::of(member.as_str()), member);
+        }
+        assert_eq!(ResponseCode::of("NoError"), ResponseCode::NoError);
+        for text in ["", " ", "A ", "A\0", "\0A", "AA", "TYPE65", "NXDOMAINS", "\u{1}", "OTHER_AND_LONG"] {
+            assert_eq!(QueryType::of(text), QueryType::Other, "{text:?}");
+            assert_eq!(ResponseCode::of(text), ResponseCode::Other, "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn finding_by_number_finds_what_a_search_finds(text in "([AaNnSsXx]|.){0,9}") {
+            prop_assert_eq!(QueryType::of(&text), searched(&text));
+        }
+    }
 }

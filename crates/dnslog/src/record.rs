@@ -1,6 +1,9 @@
 //! A Kinesis record's bytes to log events, within caps.
 
-use crate::Visit;
+use crate::inflate::Inflater;
+use crate::line::LineParser;
+use crate::session::{Path, Session, Text};
+use crate::{BytesForm, Reason, Source, Visit, aggregate, document};
 
 /// What one record may cost. A record over a cap gives rejects for what is lost and keeps what came before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,21 +33,93 @@ pub struct Decoded {
     pub inflated_bytes: u64,
 }
 
-/// Turns records into queries. One a task: its buffer is reused, and nothing is allocated for a query.
+/// Turns records into queries. One a task: its buffer is reused, and nothing is allocated for a query of a public
+/// hosted zone.
+///
+/// What it accepts is recognised by content, never by a name or a setting:
+///
+/// - gzip of anything below, in one or several members, with zeros after the last;
+/// - records aggregated by the Kinesis Producer Library, each part recognised by itself;
+/// - CloudWatch Logs subscription envelopes, `DATA_MESSAGE` and `CONTROL_MESSAGE`, with fields in any order, one or
+///   several after each other, on lines of their own or not;
+/// - single log events, as the `logEvents` of an envelope hold them (rejects are kept in this form);
+/// - lines, ended by LF or CRLF, empty ones skipped: query-log lines of public hosted zones, the same with the time
+///   that a CloudWatch export puts before each, and JSON as below.
+///
+/// A log event's message, or a line, is one of
+///
+/// - a public hosted zone's query-log line, version 1.x, with any further fields;
+/// - the same as JSON by CloudWatch's `parseRoute53` processor;
+/// - a VPC Resolver query log, JSON, version 1.x;
+/// - a Global Resolver log, OCSF DNS Activity (class 4003) as JSON.
+///
+/// A byte order mark and white space around JSON are passed over.
 pub struct Decoder {
     limits: Limits,
+    path: Path,
+    inflater: Inflater,
+    lines: LineParser,
+    scratch: String,
 }
 
 impl Decoder {
     /// A decoder with these caps.
     pub fn new(limits: Limits) -> Self {
-        Self { limits }
+        Self { limits, path: Path::Fast, inflater: Inflater::new(), lines: LineParser::new(), scratch: String::new() }
     }
 
-    /// Decodes one record, recognised by its content: gzip members, a KPL aggregate, a CloudWatch envelope, or lines
-    /// of any known log form (also CloudWatch's export form). It cannot fail: what is lost is handed over as rejects.
+    /// A decoder that reads every envelope by the library. It hands over the same on any input, slower: tests compare.
+    pub fn checked(limits: Limits) -> Self {
+        Self { path: Path::Checked, ..Self::new(limits) }
+    }
+
+    /// Decodes one record. It cannot fail: what is lost is handed over as rejects, after what is sound.
     pub fn decode(&mut self, data: &[u8], visit: &mut impl Visit) -> Decoded {
-        let _ = (self.limits, data, visit);
-        Decoded::default()
+        let mut session = Session::new(self.limits, self.path, &mut self.lines, &mut self.scratch, visit);
+        let whole = Text::new(data, BytesForm::Raw, 0);
+        if data.is_empty() {
+            session.reject(&Source::default(), &whole, Reason::Empty, 0..0);
+        } else if data.starts_with(&aggregate::MAGIC) {
+            decode_aggregate(&mut session, &mut self.inflater, &whole);
+        } else {
+            decode_part(&mut session, &mut self.inflater, &whole);
+        }
+        session.decoded
+    }
+}
+
+fn decode_aggregate<V: Visit>(session: &mut Session<'_, V>, inflater: &mut Inflater, whole: &Text<'_>) {
+    let record = whole.bytes;
+    let Some(message) = aggregate::message(record) else {
+        return session.reject(&Source::default(), whole, Reason::CorruptAggregate, 0..record.len());
+    };
+    let end = message.end;
+    for part in aggregate::parts(record, message) {
+        match part {
+            // What is left of a record over its cap is one reject.
+            Ok(place) if session.is_over => {
+                return session.reject(&Source::default(), whole, Reason::TooManyEvents, place.start..end);
+            }
+            Ok(place) => {
+                let base = place.start;
+                decode_part(session, inflater, &Text::new(&record[place], BytesForm::Raw, base));
+            }
+            Err(offset) => session.reject(&Source::default(), whole, Reason::CorruptAggregate, offset..end),
+        }
+    }
+}
+
+/// Decodes what is not an aggregate: gzip or text.
+fn decode_part<V: Visit>(session: &mut Session<'_, V>, inflater: &mut Inflater, part: &Text<'_>) {
+    if !part.bytes.starts_with(&crate::inflate::MAGIC[..2]) {
+        session.decoded.inflated_bytes += part.bytes.len() as u64;
+        return document::read(session, part);
+    }
+    let room = session.limits.inflated_bytes_max.saturating_sub(session.decoded.inflated_bytes as usize);
+    let inflated = inflater.inflate(part.bytes, room);
+    session.decoded.inflated_bytes += inflated.bytes.len() as u64;
+    document::read(session, &Text::new(inflated.bytes, BytesForm::Inflated, 0));
+    if let Some(loss) = inflated.loss {
+        session.reject(&Source::default(), part, loss.reason, loss.offset..part.bytes.len());
     }
 }
