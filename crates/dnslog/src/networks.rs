@@ -233,3 +233,6 @@ impl AddressCache {
         entry.known.then_some(&entry.network)
     }
 }
+
+#[cfg(test)]
+mod tests;

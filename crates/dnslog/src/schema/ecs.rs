@@ -47,6 +47,11 @@ pub(super) fn write(writer: &mut Writer, event: &Event<'_>, out: &mut Vec<u8>) {
     }
     out.push(b'}');
     operators(event, out);
+    if query.protocol().is_none() {
+        member(out, "transport", query.transport_text);
+    }
+    // Kept as the text it was sent as: what it holds is the sender's, and could clash with any mapping.
+    member(out, "extracted_fields", query.extracted_fields);
     let key = [
         facts.zone,
         query.zone_id,
@@ -101,7 +106,6 @@ fn constant_end(event: &Event<'_>, out: &mut Vec<u8>) {
         member(out, "log_group", source.log_group);
         member(out, "log_stream", source.log_stream);
         member(out, "policy_level", source.policy_level);
-        // Kept as the text it was sent as: what it holds is the sender's.
         member(out, "subscription_filters", source.subscription_filters);
         out.push(b'}');
     }

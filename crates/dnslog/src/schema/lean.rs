@@ -5,10 +5,10 @@
 //!
 //! | key | what |
 //! | --- | --- |
-//! | `time` | when Route 53 answered, ISO 8601 UTC with milliseconds (always) |
+//! | `time` | when Route 53 answered, milliseconds since 1970 UTC (always) |
 //! | `id` | the log event's id, whole (always) |
 //! | `zone` | the zone's name (always) |
-//! | `zone_id` | the hosted zone's id; Resolver logs have none |
+//! | `zid` | the hosted zone's id; Resolver logs have none |
 //! | `name` | the normalised name without the zone, `@` at the zone's apex |
 //! | `fqdn` | in place of `name`: the whole name, if it lies outside the zone |
 //! | `domain` | the registered domain, unless the zone settles it |
@@ -19,8 +19,8 @@
 //! | `edge` | edge location |
 //! | `ip` | the address that asked (always) |
 //! | `cc`, `asn`, `op` | its country, AS number and public resolver operator |
-//! | `subnet`, `subnet_cc`, `subnet_asn` | EDNS client subnet, its country and AS number |
-//! | `entropy` | bits a byte of the name without the zone |
+//! | `net`, `net_cc`, `net_asn` | EDNS client subnet, its country and AS number |
+//! | `ent` | entropy, bits a byte of the name without the zone |
 //! | `sent` | the name as the client sent it, if that differs from the normalised name |
 //! | `form` | the log form, if not `public_line` |
 //! | `account`, `region`, `vpc`, `port`, `instance`, `endpoint`, `interface` | Resolver logs only |
@@ -28,20 +28,21 @@
 //! | `fw_action`, `fw_group`, `fw_list` | DNS Firewall's action, rule group and domain list |
 //! | `original` | the message, if asked for |
 
-use super::json::{entropy, member, number_member, open, quoted, text};
+use super::json::{entropy, member, number, number_member, open, quoted, text};
 use super::{Event, Writer};
 use crate::{Form, Network, ResolverFields, Transport};
 
 pub(super) fn write(writer: &mut Writer, event: &Event<'_>, out: &mut Vec<u8>) {
     let Event { query, facts, .. } = event;
-    out.extend_from_slice(b"{\"time\":\"");
-    writer.clock.write(out, query.time_ms);
-    out.extend_from_slice(b"\",\"id\":\"");
+    // A number, as Firehose's conversion to Parquet and Athena read it; 13 bytes less than the instant as text.
+    out.extend_from_slice(b"{\"time\":");
+    number(out, query.time_ms);
+    out.extend_from_slice(b",\"id\":\"");
     text(out, event.id());
     out.extend_from_slice(b"\",\"zone\":");
     let (zone, edge) = writer.memo.of(&[facts.zone, query.zone_id, query.edge], |out| {
         quoted(out, facts.zone);
-        member(out, "zone_id", query.zone_id);
+        member(out, "zid", query.zone_id);
         let middle = out.len();
         member(out, "edge", query.edge);
         middle
@@ -65,7 +66,7 @@ pub(super) fn write(writer: &mut Writer, event: &Event<'_>, out: &mut Vec<u8>) {
     text(out, query.source_ip_text);
     out.push(b'"');
     source(event, out);
-    out.extend_from_slice(b",\"entropy\":");
+    out.extend_from_slice(b",\"ent\":");
     entropy(out, facts.entropy);
     if let Some(sent) = event.sent_name() {
         member(out, "sent", sent);
@@ -106,9 +107,9 @@ fn source(event: &Event<'_>, out: &mut Vec<u8>) {
         member(out, "op", network.operator);
     }
     if !query.client_subnet_text.is_empty() {
-        member(out, "subnet", query.client_subnet_text);
+        member(out, "net", query.client_subnet_text);
         if let Some(network) = facts.client {
-            country_and_system(network, "subnet_cc", "subnet_asn", out);
+            country_and_system(network, "net_cc", "net_asn", out);
         }
     }
 }

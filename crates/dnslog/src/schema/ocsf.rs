@@ -137,6 +137,7 @@ fn unmapped(event: &Event<'_>, out: &mut Vec<u8>) {
     if query.protocol().is_none() {
         member(out, "protocol", query.transport_text);
     }
+    member(out, "extracted_fields", query.extracted_fields);
     if let Some(fields) = query.resolver {
         member(out, "firewall_domain_list_id", fields.firewall_domain_list_id);
     }
