@@ -5,7 +5,6 @@
 
 use crate::budget::{Budget, Hold};
 use crate::clock::Clock;
-use crate::telemetry;
 use cloud::{Batch, Cursor, Error, Start, Stream};
 use lease::ShardId;
 use std::sync::Arc;
@@ -14,6 +13,8 @@ use tracing::{error, warn};
 
 /// Kinesis allows five reads a second a shard, shared by every consumer of it.
 const PAUSE_BEHIND: Duration = Duration::from_millis(200);
+/// A shard gives 2 MB a second, to all its consumers; a read that brings more makes Kinesis refuse the next ones.
+const READ_BYTES_PER_SEC: f64 = 2_000_000.0;
 /// Empty reads in a row after which a shard counts as idle.
 const IDLE_AFTER: u32 = 4;
 /// The longest pause after errors.
@@ -126,14 +127,13 @@ impl Reader {
         self.cursor.clone_from(&batch.next);
         self.behind = Some(batch.behind);
         self.pause = if !batch.behind.is_zero() {
-            PAUSE_BEHIND
+            let bytes: usize = batch.records.iter().map(|record| record.data.len()).sum();
+            PAUSE_BEHIND.max(Duration::from_secs_f64(bytes as f64 / READ_BYTES_PER_SEC))
         } else if self.empty_reads >= IDLE_AFTER {
             self.pace.idle
         } else {
             self.pace.tip
         };
-        metrics::counter!(telemetry::RECORDS_TOTAL, "stream" => self.stream.name().to_owned())
-            .increment(batch.records.len() as u64);
     }
 
     fn failed(&mut self, error: &Error) {
@@ -159,5 +159,80 @@ impl Reader {
             }
             _ => warn!(%shard, %error, "a read failed and is tried again"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use cloud::faulty::{Faulty, Rates};
+    use cloud::{Entry, memory};
+
+    fn entry(data: String) -> Entry {
+        Entry { partition_key: "a".into(), hash_key: Some(0), data: Bytes::from(data) }
+    }
+
+    fn stream() -> Arc<memory::Stream> {
+        let clock = Clock::real();
+        Arc::new(memory::Stream::new("source", 1, Arc::new(move || clock.now_ms())))
+    }
+
+    fn reader(stream: Arc<dyn Stream>, records_max: u32) -> Reader {
+        let pace = Pace { records_max, tip: Duration::from_millis(500), idle: Duration::from_secs(1) };
+        let shard = ShardId::new("shardId-000000000000");
+        Reader::new(stream, shard, Start::TrimHorizon, pace, Clock::real(), Budget::new(100 << 20))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn every_record_comes_once_and_in_order_whatever_fails() {
+        let source = stream();
+        for number in 0..100 {
+            source.put(&[entry(format!("{number}"))]).await.expect("memory takes entries");
+        }
+        for seed in 0..20 {
+            let rates = Rates { lost_reply: 0.1, throttled: 0.1, expired: 0.1, ..Rates::none() };
+            let mut reader = reader(Arc::new(Faulty::new(source.clone() as Arc<dyn Stream>, rates, seed)), 7);
+            let mut came = Vec::new();
+            while came.len() < 100 {
+                let (batch, _hold) = reader.next().await;
+                came.extend(batch.records.iter().map(|record| String::from_utf8_lossy(&record.data).into_owned()));
+            }
+            assert_eq!(came, (0..100).map(|number| number.to_string()).collect::<Vec<_>>(), "seed {seed}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_shard_is_read_once_a_second_and_a_busy_one_at_full_pace() {
+        let source = stream();
+        let mut reader = reader(source.clone(), 10_000);
+        for _ in 0..8 {
+            reader.next().await;
+        }
+        let start = tokio::time::Instant::now();
+        for _ in 0..10 {
+            reader.next().await;
+        }
+        assert_eq!(start.elapsed().as_secs(), 10, "idle");
+        source.put(&[entry("x".into())]).await.expect("memory takes entries");
+        reader.next().await;
+        let start = tokio::time::Instant::now();
+        reader.next().await;
+        assert!(start.elapsed() <= Duration::from_millis(501), "back to full pace at the first record");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn behind_the_tip_a_shard_is_read_at_two_megabytes_a_second() {
+        let source = stream();
+        for _ in 0..8 {
+            source.put(&[entry("x".repeat(1_000_000))]).await.expect("memory takes entries");
+        }
+        let mut reader = reader(source, 1);
+        let start = tokio::time::Instant::now();
+        for _ in 0..8 {
+            reader.next().await;
+        }
+        let secs = start.elapsed().as_secs_f64();
+        assert!((3.4..4.5).contains(&secs), "8 MB took {secs} s");
     }
 }

@@ -90,6 +90,9 @@ impl Observers {
 /// Runs until the lease is lost, handed back, or the shard has ended.
 pub async fn run(held: Held, shared: Arc<Shared>) {
     let shard = held.lease.key.clone();
+    if !held.checkpoint_is_ours {
+        warn!(%shard, checkpoint = held.lease.checkpoint.as_str(), "another consumer moved the checkpoint; reading goes on from there");
+    }
     let mut task = ShardTask::new(held, shared);
     match task.work().await {
         Ok(()) => info!(%shard, checkpoint = task.committed.as_str(), "shard handed back"),
@@ -354,3 +357,7 @@ fn start_of(lease: &Lease) -> Start {
         _ => Start::TrimHorizon,
     }
 }
+
+#[cfg(test)]
+#[path = "shard_task_test.rs"]
+mod tests;

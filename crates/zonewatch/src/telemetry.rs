@@ -80,7 +80,7 @@ metrics_table! {
     LATE_QUERIES_TOTAL = "zonewatch_late_queries_total" Counter Count []
         "Queries older than five minutes when their record arrived; they are delivered all the same.";
     RECORDS_TOTAL = "zonewatch_records_total" Counter Count ["stream"]
-        "Kinesis records read, repeated reads included.";
+        "Kinesis records worked through: read, delivered and acknowledged.";
     SHARD_BEHIND_SECONDS = "zonewatch_shard_behind_seconds" Gauge Seconds ["stream", "shard"]
         "How far the last read of a shard held here ended behind the stream's tip.";
     CHECKPOINT_AGE_SECONDS = "zonewatch_checkpoint_age_seconds" Gauge Seconds ["stream", "shard"]

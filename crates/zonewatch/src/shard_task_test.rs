@@ -1,0 +1,282 @@
+//! Whole workers over memory ports that fail by a seed: nothing may be missing, whatever crashes.
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::pipeline::{self, Parts};
+use crate::supervisor::{self, Ports, Supervisor};
+use bytes::Bytes;
+use cloud::faulty::{Faulty, Rates};
+use cloud::{DeliveryStream, Entry, LeaseTable, Stream, memory};
+use lease::{Checkpoint, HashRange, Lease, ShardId, WorkerId};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// How many times faster than real the workers live.
+const SPEED: f64 = 20.0;
+
+struct World {
+    clock: Clock,
+    source: Arc<memory::Stream>,
+    leases: Arc<memory::LeaseTable>,
+    firehose: Arc<memory::DeliveryStream>,
+    rates: Rates,
+    put: u64,
+}
+
+/// A worker and the runtime of its shard tasks.
+struct Worker {
+    supervisor: Supervisor,
+    runtime: Option<tokio::runtime::Runtime>,
+}
+
+impl Worker {
+    /// Ends it as `kill -9` would: no drain, no release.
+    fn kill(mut self) {
+        drop(self.supervisor);
+        self.runtime.take().expect("a worker is killed once").shutdown_background();
+    }
+}
+
+impl World {
+    fn new(shards: usize, rates: Rates) -> Self {
+        let clock = Clock::scaled(1_800_000_000_000, SPEED);
+        let source = memory::Stream::new("source", shards, Arc::new(move || clock.now_ms()));
+        Self {
+            clock,
+            source: Arc::new(source),
+            leases: Arc::new(memory::LeaseTable::new("leases")),
+            firehose: Arc::new(memory::DeliveryStream::keeping("records")),
+            rates,
+            put: 0,
+        }
+    }
+
+    /// Puts one record of one query into the shard that takes `hash_key`.
+    async fn put(&mut self, hash_key: u128) {
+        let number = self.put;
+        self.put += 1;
+        let line =
+            format!("1.0 2027-01-15T08:00:00Z Z123412341234 n{number}.example.com A NOERROR UDP FRA6 192.0.2.1 -");
+        let event = format!(
+            r#"{{"messageType":"DATA_MESSAGE","owner":"123456789012","logGroup":"/aws/route53/example.com","logStream":"Z123412341234/FRA6","subscriptionFilters":["f"],"logEvents":[{{"id":"{number}","timestamp":1800000000000,"message":"{line}"}}]}}"#
+        );
+        let entry = Entry { partition_key: "p".into(), hash_key: Some(hash_key), data: Bytes::from(event) };
+        let refused = self.source.put(&[entry]).await.expect("memory takes entries");
+        assert!(refused.is_empty());
+    }
+
+    fn worker(&self, name: &str, seed: u64, change: impl FnOnce(&mut Config)) -> Worker {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        let mut config = Config::default();
+        // A second of real time to the supervisor's calls.
+        config.leases.failover_secs = 20;
+        change(&mut config);
+        let (_keep, reference) = watch::channel(Arc::default());
+        let firehose = Faulty::new(self.firehose.clone() as Arc<dyn DeliveryStream>, self.rates.clone(), seed);
+        let parts = Parts {
+            stream: Arc::new(Faulty::new(self.source.clone() as Arc<dyn Stream>, self.rates.clone(), seed + 1)),
+            records: vec![Arc::new(firehose)],
+            quarantine: None,
+            region: "us-east-1".into(),
+            reference,
+            clock: self.clock,
+            worker: WorkerId::new(name),
+            view_slot: Duration::from_secs(10),
+        };
+        let pipeline = pipeline::assemble(&config, parts).expect("no file is opened");
+        let ports = Ports {
+            table: Arc::new(Faulty::new(self.leases.clone() as Arc<dyn LeaseTable>, self.rates.clone(), seed + 2)),
+            stream: self.source.clone(),
+        };
+        let settings = pipeline::coordination(&config, &WorkerId::new(name));
+        let spawn = {
+            let _entered = runtime.enter();
+            pipeline::spawner(pipeline.shared)
+        };
+        let build = move || -> futures_util::future::BoxFuture<'static, _> { Box::pin(async move { Ok(ports) }) };
+        Worker { supervisor: supervisor::start(settings, self.clock, build, spawn), runtime: Some(runtime) }
+    }
+
+    /// The event ids that Firehose acknowledged, with how often.
+    fn delivered(&self) -> BTreeMap<u64, u64> {
+        let mut ids = BTreeMap::new();
+        for entry in self.firehose.entries() {
+            for line in entry.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
+                let record: serde_json::Value = serde_json::from_slice(line).expect("a record is JSON");
+                let id = record["event"]["id"].as_str().expect("a record has its event's id");
+                *ids.entry(id.parse().expect("the test's ids are numbers")).or_default() += 1;
+            }
+        }
+        ids
+    }
+
+    async fn rows(&self) -> Vec<Lease> {
+        // Until the first worker has made the table there is none.
+        self.leases.scan().await.unwrap_or_default()
+    }
+
+    /// Waits, a minute of real time at most, until `reached` says so.
+    async fn until(&self, what: &str, mut reached: impl AsyncFnMut(&Self) -> bool) {
+        for _ in 0..1_200 {
+            if reached(self).await {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!(
+            "{what} was not reached; rows {:#?}, delivered {} of {}",
+            self.rows().await,
+            self.delivered().len(),
+            self.put
+        );
+    }
+
+    async fn until_all_is_delivered(&self) {
+        self.until("everything delivered", async |world| world.delivered().len() as u64 == world.put).await;
+        assert_eq!(self.delivered().into_keys().collect::<Vec<_>>(), (0..self.put).collect::<Vec<_>>());
+    }
+}
+
+fn spread(number: u64, of: u64) -> u128 {
+    u128::MAX / u128::from(of) * u128::from(number % of)
+}
+
+#[tokio::test]
+async fn a_drained_worker_leaves_nothing_behind_and_its_successor_repeats_nothing() {
+    let mut world = World::new(2, Rates::none());
+    for number in 0..200 {
+        world.put(spread(number, 7)).await;
+    }
+    let mut first = world.worker("first", 1, |_| {});
+    world.until("half of it delivered", async |world| world.delivered().len() >= 100).await;
+    for number in 0..200 {
+        world.put(spread(number, 7)).await;
+    }
+    first.supervisor.drain();
+    first.supervisor.finished().await.expect("a drain ends well");
+    assert!(
+        world.rows().await.iter().all(|row| row.owner.is_none() && row.pending.is_none()),
+        "{:#?}",
+        world.rows().await
+    );
+    let mut second = world.worker("second", 2, |_| {});
+    world.until_all_is_delivered().await;
+    second.supervisor.drain();
+    second.supervisor.finished().await.expect("a drain ends well");
+    assert!(world.delivered().values().all(|&times| times == 1), "a clean hand-over repeats nothing");
+    first.kill();
+    second.kill();
+}
+
+#[tokio::test]
+async fn crashes_and_failing_calls_lose_nothing() {
+    let rates = Rates {
+        lost_reply: 0.05,
+        lost_call: 0.05,
+        throttled: 0.05,
+        refused_entry: 0.1,
+        expired: 0.05,
+        ..Rates::none()
+    };
+    for seed in 0..3 {
+        let mut world = World::new(3, rates.clone());
+        for (life, name) in ["a", "b", "c"].iter().enumerate() {
+            let worker = world.worker(name, seed * 100 + life as u64, |config| config.source.epoch_secs = 1);
+            for number in 0..100 {
+                world.put(spread(number, 11)).await;
+                if number % 10 == 0 {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                }
+            }
+            let so_far = world.delivered().len();
+            world.until("something more delivered", async |world| world.delivered().len() > so_far).await;
+            worker.kill();
+        }
+        let last = world.worker("last", seed * 100 + 9, |_| {});
+        world.until_all_is_delivered().await;
+        last.kill();
+    }
+}
+
+#[tokio::test]
+async fn a_successor_makes_the_pending_epoch_again_to_the_same_record() {
+    let mut world = World::new(1, Rates::none());
+    for _ in 0..30 {
+        world.put(0).await;
+    }
+    // The row as a worker leaves it that died while it delivered records 11 to 20.
+    let first = world.worker("first", 1, |_| {});
+    world
+        .until("a commit", async |world| {
+            matches!(world.rows().await.first(), Some(Lease { pending: None, checkpoint: Checkpoint::At { .. }, .. }))
+        })
+        .await;
+    first.kill();
+    let key = world.rows().await[0].key.clone();
+    let sequence = |number: u64| lease::SequenceNumber::parse(&number.to_string()).expect("a number");
+    let pending = lease::Epoch { first: sequence(11), last: sequence(20) };
+    let crashed = memory::LeaseTable::new("leases");
+    let row = Lease {
+        checkpoint: Checkpoint::through(sequence(10)),
+        own_checkpoint: Some(Checkpoint::through(sequence(10))),
+        pending: Some(pending.clone()),
+        ..world.rows().await[0].clone()
+    };
+    crashed.ensure(cloud::Create::IfMissing).await.expect("memory makes a table");
+    crashed.write(&lease::Write::Create(row)).await.expect("an empty table takes a row");
+    world.leases = Arc::new(crashed);
+    world.firehose = Arc::new(memory::DeliveryStream::keeping("records"));
+    let second = world.worker("second", 2, |_| {});
+    let seen = tokio::sync::Mutex::new(Vec::new());
+    world
+        .until("records 11 to 30 delivered", async |world| {
+            let row = world.leases.get(&key).await.expect("memory answers").expect("the row stays");
+            seen.lock().await.push((row.checkpoint, row.pending));
+            world.delivered().len() == 20
+        })
+        .await;
+    assert_eq!(world.delivered().keys().copied().collect::<Vec<_>>(), (10..30).collect::<Vec<_>>());
+    let entries = world.firehose.entries();
+    let first_entry = std::str::from_utf8(&entries[0]).expect("text").lines().count();
+    assert_eq!(first_entry, 10, "the pending epoch is delivered by itself");
+    let cuts: Vec<_> = seen.into_inner().into_iter().filter_map(|(_, pending)| pending).collect();
+    assert!(cuts.iter().all(|cut| *cut == pending || cut.first > pending.last), "{cuts:?}");
+    second.kill();
+}
+
+#[tokio::test]
+async fn children_are_read_after_their_parents_to_the_end() {
+    let mut world = World::new(2, Rates::none());
+    let worker = world.worker("only", 1, |config| config.source.epoch_secs = 1);
+    let parent = ShardId::new("shardId-000000000000");
+    for number in 0..50 {
+        world.put(spread(number, 5)).await;
+    }
+    world.until("a lease taken", async |world| world.rows().await.iter().any(|row| row.owner.is_some())).await;
+    world.source.split(&parent, u128::MAX / 4).expect("an open shard splits");
+    for number in 0..50 {
+        world.put(spread(number, 5)).await;
+    }
+    world.until_all_is_delivered().await;
+    world
+        .until("the parent's end committed", async |world| {
+            world.rows().await.iter().any(|row| row.key == parent && row.checkpoint == Checkpoint::ShardEnd)
+        })
+        .await;
+    world
+        .until("the children checkpointed", async |world| {
+            let rows = world.rows().await;
+            let children = rows.iter().filter(|row| row.parents.contains(&parent));
+            let ends: BTreeSet<_> = children
+                .filter(|row| matches!(row.checkpoint, Checkpoint::At { .. }))
+                .filter_map(|row| row.hash_range.map(|HashRange { end, .. }| end))
+                .collect();
+            ends.len() == 2
+        })
+        .await;
+    assert!(world.delivered().values().all(|&times| times == 1));
+    worker.kill();
+}
