@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::Duration;
 
-/// Where the binary is, as `cargo xtask` says.
+/// Where the binary is, as `cargo xtask` says; a relative path starts at the workspace's folder.
 fn binary() -> PathBuf {
-    let path = std::env::var_os("ZONEWATCH_BIN").map(PathBuf::from);
+    let path = std::env::var_os("ZONEWATCH_BIN").map(|path| crate::tidy::root().join(path));
     let path = path.expect(
         "ZONEWATCH_BIN is not set: run the tests with `cargo xtask test` or `cargo xtask emulators -- COMMAND`",
     );
