@@ -126,6 +126,9 @@ mod tests {
         let mut reference = follow(enrich).unwrap();
         let first = Arc::clone(&reference.borrow_and_update());
 
+        let nothing = tokio::time::timeout(Duration::from_secs(5), reference.changed()).await;
+        assert!(nothing.is_err(), "an untouched file must not be read again");
+
         let fresh = path.with_extension("fresh");
         std::fs::write(&fresh, &empty_database()[..40]).unwrap();
         std::fs::rename(&fresh, &path).unwrap();
@@ -136,6 +139,8 @@ mod tests {
         std::fs::rename(&fresh, &path).unwrap();
         tokio::time::timeout(Duration::from_secs(5), reference.changed()).await.expect("taken").unwrap();
         assert!(!Arc::ptr_eq(&first, &reference.borrow()));
+        let again = tokio::time::timeout(Duration::from_secs(5), reference.changed()).await;
+        assert!(again.is_err(), "a file is taken once");
         std::fs::remove_file(&path).unwrap();
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 the run failed, 2 the command line or the configuration is wrong, 3 `--strict` found rejects.
 
+pub mod replay;
 pub mod worker;
 
 use clap::{Parser, Subcommand};
@@ -46,10 +47,16 @@ struct Cli {
 enum Command {
     /// Read query logs from Kinesis, as one of a fleet: enrich them, hand them to Firehose, count them for Prometheus
     Worker(worker::Args),
+    /// Read query logs from files, in one process without AWS: the same records as a worker would deliver, and a summary
+    Replay(replay::Args),
 }
 
 const OVERVIEW: &str = "\
 Zonewatch watches Amazon Route 53 hosted zones through their query logs.
+
+  Without AWS
+    zonewatch replay LOG...                             what is in these logs? Files of any known form, gzip or plain
+    zonewatch replay --records out.ndjson LOG...        the enriched records of these logs
 
   With AWS
     zonewatch worker --config zonewatch.toml --check    is the configuration sound?
@@ -67,6 +74,7 @@ pub fn main() -> ExitCode {
             Ok(())
         }
         Some(Command::Worker(args)) => worker::run(args),
+        Some(Command::Replay(args)) => replay::run(args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

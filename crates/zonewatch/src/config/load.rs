@@ -279,6 +279,8 @@ mod tests {
         ] {
             assert_eq!(from_text(text), Err(vec![fault.to_owned()]), "{text}");
         }
+        let together = from_text("[source]\n\npoll_ms = 1500\nidle_poll_ms = 1000").unwrap_err();
+        assert!(together[0].starts_with("z.toml:4: source.idle_poll_ms = 1000: must be at least"), "{together:?}");
         let broken = from_text("[source]\nstream = ").unwrap_err();
         assert!(broken.len() == 1 && broken[0].starts_with("z.toml:2: this is not TOML: "), "{broken:?}");
         for (variable, text, fault) in [

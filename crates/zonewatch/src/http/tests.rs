@@ -170,7 +170,7 @@ async fn stopping_ends_idle_connections_and_the_listener() {
     idle.read_exact(&mut first).await.unwrap();
     assert_eq!(&first, b"HTTP/1.1 200 OK");
     served.stop.send(true).unwrap();
-    tokio::time::timeout(Duration::from_secs(5), served.task).await.expect("the server ends").unwrap();
+    tokio::time::timeout(Duration::from_secs(1), served.task).await.expect("the server ends").unwrap();
     assert!(TcpStream::connect(served.address).await.is_err());
 }
 

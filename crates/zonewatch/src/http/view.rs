@@ -318,6 +318,13 @@ mod tests {
         let shot = view.snapshot();
         assert_eq!((shot.zones.len(), shot.zones[0].queries, shot.zones[0].queries_total), (1, 4, 64));
         assert_eq!(shot.queries_total, 72);
+
+        for _ in 0..100 {
+            tokio::time::advance(Duration::from_secs(10)).await;
+            view.observed(&digest("a.test", 1), &[]);
+        }
+        let state = view.state.read().unwrap();
+        assert_eq!((state.recent.len() as u64, state.history["a.test"].len() as u64), (RECENT_SLOTS, HISTORY_SLOTS));
     }
 
     #[tokio::test(start_paused = true)]
