@@ -8,42 +8,47 @@ use lease::{ShardId, Write};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
-use zonewatch_tests::contract::streams::Streamed;
+use zonewatch_tests::contract::streams::{Reshard, Streamed};
 use zonewatch_tests::contract::{deliveries, streams, tables};
 use zonewatch_tests::emulators::{Delivery, Emulator, Stream, unique, wait_for};
 
 async fn clients(emulator: &Emulator) -> Clients {
-    Clients::at(emulator.url()).await.expect("xtask sets a region and credentials")
+    Clients::for_emulator(emulator.url()).await.expect("nothing is looked for")
 }
 
-/// A new stream of two shards.
-async fn streamed() -> Streamed {
-    let made = Stream::create(Emulator::kinesis(), 2);
-    let (splitting, merging) = (made.clone(), made.clone());
-    Streamed {
-        stream: Box::new(clients(&Emulator::kinesis()).await.stream(&made.name)),
-        split: Box::new(move |shard, at| {
-            let key = at.to_string();
-            change(&splitting, "SplitShard", json!({ "ShardToSplit": shard.as_str(), "NewStartingHashKey": key }));
-        }),
-        merge: Box::new(move |lower, upper| {
-            change(
-                &merging,
-                "MergeShards",
-                json!({ "ShardToMerge": lower.as_str(), "AdjacentShardToMerge": upper.as_str() }),
-            );
-        }),
+struct Emulated(Stream);
+
+impl Emulated {
+    fn change(&self, action: &str, mut request: Value) {
+        request["StreamName"] = json!(self.0.name);
+        Emulator::kinesis().call(&format!("Kinesis_20131202.{action}"), &request);
+        wait_for("the stream to be active again", Duration::from_secs(30), || {
+            let request = json!({ "StreamName": self.0.name });
+            let answer = Emulator::kinesis().call("Kinesis_20131202.DescribeStreamSummary", &request);
+            (answer["StreamDescriptionSummary"]["StreamStatus"] == "ACTIVE").then_some(())
+        });
     }
 }
 
-fn change(stream: &Stream, action: &str, mut request: Value) {
-    request["StreamName"] = json!(stream.name);
-    Emulator::kinesis().call(&format!("Kinesis_20131202.{action}"), &request);
-    wait_for("the stream to be active again", Duration::from_secs(30), || {
-        let request = json!({ "StreamName": stream.name });
-        let answer = Emulator::kinesis().call("Kinesis_20131202.DescribeStreamSummary", &request);
-        (answer["StreamDescriptionSummary"]["StreamStatus"] == "ACTIVE").then_some(())
-    });
+impl Reshard for Emulated {
+    fn split(&self, shard: &ShardId, at: u128) {
+        self.change("SplitShard", json!({ "ShardToSplit": shard.as_str(), "NewStartingHashKey": at.to_string() }));
+    }
+
+    fn merge(&self, lower: &ShardId, upper: &ShardId) {
+        self.change("MergeShards", json!({ "ShardToMerge": lower.as_str(), "AdjacentShardToMerge": upper.as_str() }));
+    }
+}
+
+/// A new stream of two shards, called by what `name` makes of it.
+async fn named(name: impl Fn(&Stream) -> String) -> Streamed {
+    let made = Stream::create(Emulator::kinesis(), 2);
+    let stream = clients(&Emulator::kinesis()).await.stream(&name(&made));
+    Streamed { stream: Box::new(stream), reshard: Box::new(Emulated(made)) }
+}
+
+async fn streamed() -> Streamed {
+    named(|stream| stream.name.clone()).await
 }
 
 #[tokio::test]
@@ -70,9 +75,7 @@ async fn resharding_a_kinesis_stream_keeps_the_contract() {
 
 #[tokio::test]
 async fn a_kinesis_stream_may_be_named_by_its_arn() {
-    let made = Stream::create(Emulator::kinesis(), 2);
-    let stream = clients(&Emulator::kinesis()).await.stream(&made.arn());
-    let streamed = Streamed { stream: Box::new(stream), split: Box::new(|_, _| ()), merge: Box::new(|_, _| ()) };
+    let streamed = named(Stream::arn).await;
     streams::shards_cover_every_hash_key(&streamed).await;
     streams::records_come_back_in_order(&streamed).await;
 }

@@ -221,3 +221,138 @@ impl Random {
         (mixed >> 11) as f64 / (1_u64 << 53) as f64
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory;
+    use lease::{Checkpoint, WorkerId};
+
+    fn entry(text: &str) -> Entry {
+        Entry { partition_key: "k".into(), hash_key: None, data: Bytes::copy_from_slice(text.as_bytes()) }
+    }
+
+    /// A table with a row that nobody has taken.
+    async fn table() -> Arc<memory::LeaseTable> {
+        let table = Arc::new(memory::LeaseTable::new("leases"));
+        table.ensure(Create::IfMissing).await.unwrap();
+        let fresh = Lease::fresh(ShardId::new("s"), Checkpoint::TrimHorizon);
+        table.write(&Write::Create(fresh)).await.unwrap();
+        table
+    }
+
+    fn take(owner: &str) -> Write {
+        Write::Take { key: ShardId::new("s"), counter: 0, from: None, owner: WorkerId::new(owner), start_ms: None }
+    }
+
+    #[tokio::test]
+    async fn a_lost_reply_hides_what_was_done_and_a_lost_call_did_nothing() {
+        for (rates, counter) in [
+            (Rates { lost_reply: 1.0, ..Rates::none() }, 1),
+            (Rates { lost_call: 1.0, ..Rates::none() }, 0),
+            (Rates { throttled: 1.0, ..Rates::none() }, 0),
+        ] {
+            let table = table().await;
+            let answer = Faulty::new(table.clone(), rates.clone(), 7).write(&take("a")).await;
+            match answer {
+                Err(WriteError::Failed(Error::Unavailable { .. })) => assert!(rates.throttled == 0.0),
+                Err(WriteError::Failed(Error::Throttled { .. })) => assert!(rates.throttled > 0.0),
+                other => panic!("{rates:?}: {other:?}"),
+            }
+            assert_eq!(table.get(&ShardId::new("s")).await.unwrap().unwrap().counter, counter, "{rates:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn refused_entries_are_not_put_and_the_others_are() {
+        let stream = Arc::new(memory::Stream::new("queries", 1, Arc::new(|| 0)));
+        let rates = Rates { refused_entry: 0.5, ..Rates::none() };
+        let entries: Vec<_> = (0..100).map(|number| entry(&number.to_string())).collect();
+        let refused = Faulty::new(stream.clone(), rates, 7).put(&entries).await.unwrap();
+        assert!((25..75).contains(&refused.len()), "{}", refused.len());
+
+        let shard = ShardId::new("shardId-000000000000");
+        let cursor = stream.cursor(&shard, &Start::TrimHorizon).await.unwrap();
+        let there = stream.read(&shard, &cursor, 100).await.unwrap().records;
+        let accepted: Vec<_> = (0..100)
+            .filter(|index| refused.iter().all(|entry| entry.index != *index))
+            .map(|index| index.to_string())
+            .collect();
+        assert_eq!(
+            there.iter().map(|record| record.data.to_vec()).collect::<Vec<_>>(),
+            accepted.iter().map(|text| text.as_bytes()).collect::<Vec<_>>()
+        );
+    }
+
+    #[test]
+    fn what_the_port_refuses_keeps_its_place() {
+        let refused = |index| Refused { index, code: "busy".into() };
+        assert_eq!(
+            join(vec![refused(1)], &[0, 2, 3], vec![refused(0), refused(2)]),
+            [refused(0), refused(1), refused(3)]
+        );
+    }
+
+    #[tokio::test]
+    async fn one_seed_is_one_run() {
+        let rates = Rates { lost_reply: 0.2, lost_call: 0.2, throttled: 0.2, stale_scan: 0.3, ..Rates::none() };
+        let mut runs = Vec::new();
+        for seed in [7, 7, 8] {
+            let faulty = Faulty::new(table().await as Arc<dyn LeaseTable>, rates.clone(), seed);
+            let mut answers = Vec::new();
+            for number in 0..40 {
+                let write = Write::Renew { key: ShardId::new("s"), counter: number };
+                answers.push(format!("{:?} {:?}", faulty.write(&write).await, faulty.scan().await));
+            }
+            runs.push(answers);
+        }
+        assert_eq!(runs[0], runs[1]);
+        assert_ne!(runs[0], runs[2]);
+    }
+
+    #[tokio::test]
+    async fn a_stale_scan_shows_an_earlier_one() {
+        let table = table().await;
+        let faulty = Faulty::new(table.clone(), Rates { stale_scan: 1.0, ..Rates::none() }, 7);
+        let before = faulty.scan().await.unwrap();
+        table.write(&take("a")).await.unwrap();
+        assert_eq!(faulty.scan().await.unwrap(), before);
+        assert_eq!(
+            faulty.get(&ShardId::new("s")).await.unwrap().unwrap().counter,
+            1,
+            "single rows are read consistently"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_delay_is_no_longer_than_its_limit() {
+        let rates = Rates { delayed: 1.0, delay_max: Duration::from_secs(10), ..Rates::none() };
+        let faulty = Faulty::new(table().await, rates, 7);
+        let started = tokio::time::Instant::now();
+        for calls in 1..=20 {
+            let before = started.elapsed();
+            faulty.scan().await.unwrap();
+            let took = started.elapsed() - before;
+            // The timer counts whole milliseconds, once before the effect and once after.
+            assert!(took > Duration::ZERO && took <= Duration::from_millis(10_002), "call {calls} took {took:?}");
+        }
+        assert!(started.elapsed() > Duration::from_secs(20), "delays are spread up to their limit");
+    }
+
+    #[tokio::test]
+    async fn a_cursor_expires_by_chance() {
+        let stream = memory::Stream::new("queries", 1, Arc::new(|| 0));
+        let shard = ShardId::new("shardId-000000000000");
+        let cursor = stream.cursor(&shard, &Start::TrimHorizon).await.unwrap();
+        let faulty = Faulty::new(Arc::new(stream), Rates { expired: 1.0, ..Rates::none() }, 7);
+        assert_eq!(faulty.read(&shard, &cursor, 1).await.unwrap_err(), Error::Expired);
+    }
+
+    #[tokio::test]
+    async fn refused_deliveries_are_not_taken() {
+        let delivery = Arc::new(memory::DeliveryStream::keeping("records"));
+        let faulty = Faulty::new(delivery.clone(), Rates { refused_entry: 1.0, ..Rates::none() }, 7);
+        assert_eq!(faulty.put(&[Bytes::from_static(b"x")]).await.unwrap().len(), 1);
+        assert!(delivery.entries().is_empty());
+    }
+}

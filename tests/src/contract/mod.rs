@@ -3,8 +3,9 @@
 //! `tests/contract.rs` runs them on memory, `tests/contract_emulators.rs` on emulators of AWS. They are patient (a service
 //! may answer a moment late) and small (one emulator takes half a megabyte a second).
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "this module is test code, though not in a test target")]
 
+pub mod answers;
 pub mod deliveries;
 pub mod streams;
 pub mod tables;

@@ -50,7 +50,7 @@ impl Stream {
             let call = self.patient.list_shards();
             // A page token stands for the stream; Kinesis refuses both.
             let call = match page_token {
-                Some(token) => call.next_token(token).set_stream_arn(self.stream_arn()),
+                Some(token) => call.next_token(token),
                 None => call.set_stream_name(self.stream_name()).set_stream_arn(self.stream_arn()),
             };
             let page = call.send().await.map_err(|error| sort(LIST_SHARDS, &self.arn, &error))?;
@@ -164,7 +164,7 @@ impl Stream {
     fn record(&self, record: types::Record) -> Result<Record, Error> {
         let arrival_ms = record
             .approximate_arrival_timestamp
-            .and_then(|time| time.to_millis().ok())
+            .and_then(nearest_ms)
             .ok_or_else(|| self.unusable(GET_RECORDS, "a record without an arrival time"))?;
         Ok(Record {
             sequence: self.sequence(GET_RECORDS, &record.sequence_number)?,
@@ -207,6 +207,11 @@ impl Stream {
     }
 }
 
+/// Times travel as seconds with a fraction, which a double holds a little too low as often as too high.
+fn nearest_ms(time: DateTime) -> Option<i64> {
+    i64::try_from((time.as_nanos() + 500_000).div_euclid(1_000_000)).ok()
+}
+
 impl crate::Stream for Stream {
     fn name(&self) -> &str {
         &self.name
@@ -226,5 +231,17 @@ impl crate::Stream for Stream {
 
     fn put<'a>(&'a self, entries: &'a [Entry]) -> Call<'a, Result<Vec<Refused>, Error>> {
         Box::pin(self.put_records(entries))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_that_a_double_holds_too_low_is_not_cut() {
+        assert_eq!(nearest_ms(DateTime::from_secs_f64(1_795_344_255.953)), Some(1_795_344_255_953));
+        assert!((0..1000).all(|ms| nearest_ms(DateTime::from_secs_f64(1e9 + f64::from(ms) / 1000.0))
+            == Some(1_000_000_000_000 + i64::from(ms))));
     }
 }

@@ -19,8 +19,8 @@ use crate::Error;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{AppName, BehaviorVersion, ConfigLoader, SdkConfig};
-use aws_sdk_kinesis::config::ProvideCredentials;
+use aws_config::{AppName, BehaviorVersion, ConfigLoader, Region, SdkConfig};
+use aws_sdk_kinesis::config::{Credentials, ProvideCredentials};
 use aws_smithy_http_client::tls;
 use std::time::Duration;
 
@@ -51,9 +51,13 @@ impl Clients {
         Self::load(aws_config::defaults(BehaviorVersion::v2026_01_12())).await
     }
 
-    /// The same, with every service at one address, whatever the environment says of endpoints.
-    pub async fn at(endpoint_url: &str) -> Result<Self, Error> {
-        Self::load(aws_config::defaults(BehaviorVersion::v2026_01_12()).endpoint_url(endpoint_url)).await
+    /// Clients of an emulator: every service at one address, nothing from the environment.
+    pub async fn for_emulator(endpoint_url: &str) -> Result<Self, Error> {
+        let loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .endpoint_url(endpoint_url)
+            .region(Region::from_static("us-east-1"))
+            .credentials_provider(Credentials::new("test", "test", None, None, "emulator"));
+        Self::load(loader).await
     }
 
     async fn load(loader: ConfigLoader) -> Result<Self, Error> {
@@ -82,6 +86,11 @@ impl Clients {
         find_credentials(&patient).await?;
         let once = patient.to_builder().retry_config(RetryConfig::disabled()).build();
         Ok(Self { patient, once, region })
+    }
+
+    /// The AWS Region that calls go to.
+    pub fn region(&self) -> &str {
+        &self.region
     }
 
     /// A stream by name or ARN.

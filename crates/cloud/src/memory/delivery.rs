@@ -91,3 +91,25 @@ impl crate::DeliveryStream for DeliveryStream {
         Box::pin(async { self.take(entries) })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::DeliveryStream as _;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    #[tokio::test]
+    async fn what_is_handed_on_is_counted_and_not_kept() {
+        let seen = Arc::new(AtomicUsize::new(0));
+        let counter = seen.clone();
+        let delivery = DeliveryStream::handing_to("records", move |entries| {
+            counter.fetch_add(entries.len(), Ordering::Relaxed);
+        });
+        delivery.put(&[Bytes::from_static(b"one"), Bytes::from_static(b"three")]).await.unwrap();
+        assert_eq!((seen.load(Ordering::Relaxed), delivery.entries_total(), delivery.bytes_total()), (2, 2, 8));
+        assert!(delivery.entries().is_empty());
+        assert!(delivery.put(&vec![Bytes::new(); 501]).await.is_err());
+        assert_eq!((seen.load(Ordering::Relaxed), delivery.entries_total()), (2, 2), "a refused put takes nothing");
+    }
+}

@@ -264,3 +264,125 @@ fn spread(partition_key: &str) -> u128 {
     };
     half(0) << 64 | half(1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Stream as _;
+    use bytes::Bytes;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    /// A stream of one shard and the time it sees.
+    fn stream(settings: Settings) -> (Stream, Arc<AtomicI64>) {
+        let time_ms = Arc::new(AtomicI64::new(1_000_000));
+        let seen = time_ms.clone();
+        let clock: Clock = Arc::new(move || seen.load(Ordering::Relaxed));
+        (Stream::with_settings("queries", 1, clock, settings), time_ms)
+    }
+
+    fn entry(bytes: usize) -> Entry {
+        Entry { partition_key: "k".into(), hash_key: None, data: Bytes::from(vec![b'x'; bytes]) }
+    }
+
+    fn only_shard() -> ShardId {
+        ShardId::new("shardId-000000000000")
+    }
+
+    async fn read(stream: &Stream, start: Start) -> Batch {
+        let cursor = stream.cursor(&only_shard(), &start).await.unwrap();
+        stream.read(&only_shard(), &cursor, 10_000).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_cursor_grows_too_old() {
+        let (stream, time_ms) = stream(Settings::default());
+        let cursor = stream.cursor(&only_shard(), &Start::TrimHorizon).await.unwrap();
+        time_ms.fetch_add(300_000, Ordering::Relaxed);
+        let next = stream.read(&only_shard(), &cursor, 1).await.unwrap().next.unwrap();
+        time_ms.fetch_add(1, Ordering::Relaxed);
+        assert_eq!(stream.read(&only_shard(), &cursor, 1).await.unwrap_err(), Error::Expired);
+        assert!(stream.read(&only_shard(), &next, 1).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn records_beyond_the_retention_are_gone_and_reading_goes_on_behind_them() {
+        let (stream, time_ms) = stream(Settings { retention: Duration::from_secs(10), ..Settings::default() });
+        stream.put(&[entry(1)]).await.unwrap();
+        time_ms.fetch_add(6_000, Ordering::Relaxed);
+        stream.put(&[entry(2)]).await.unwrap();
+        assert_eq!(read(&stream, Start::TrimHorizon).await.records.len(), 2);
+        time_ms.fetch_add(5_000, Ordering::Relaxed);
+        for start in [Start::TrimHorizon, Start::After(sequence(1)), Start::At(sequence(1))] {
+            let records = read(&stream, start.clone()).await.records;
+            assert_eq!(records.iter().map(|record| record.data.len()).collect::<Vec<_>>(), [2], "{start:?}");
+        }
+        assert_eq!(stream.bytes_held(), 2);
+    }
+
+    #[tokio::test]
+    async fn an_ended_shard_leaves_the_list_with_its_last_record() {
+        let (stream, time_ms) = stream(Settings { retention: Duration::from_secs(10), ..Settings::default() });
+        stream.split(&only_shard(), 1 << 127).unwrap();
+        assert_eq!(stream.shards().await.unwrap().len(), 3);
+        time_ms.fetch_add(11_000, Ordering::Relaxed);
+        let shards = stream.shards().await.unwrap();
+        assert_eq!(shards.len(), 2);
+        assert!(shards.iter().all(|shard| shard.parents == [only_shard()]), "the parent is named though it is gone");
+    }
+
+    #[tokio::test]
+    async fn the_oldest_records_make_room() {
+        let (stream, _) = stream(Settings { bytes_max: 250, ..Settings::default() });
+        for _ in 0..5 {
+            stream.put(&[entry(100)]).await.unwrap();
+        }
+        assert_eq!(stream.bytes_held(), 200);
+        let records = read(&stream, Start::TrimHorizon).await.records;
+        assert_eq!(records.iter().map(|record| record.sequence.as_str()).collect::<Vec<_>>(), ["4", "5"]);
+    }
+
+    #[tokio::test]
+    async fn a_page_has_at_most_ten_megabytes() {
+        let (stream, _) = stream(Settings::default());
+        for _ in 0..11 {
+            stream.put(&[entry(1 << 20)]).await.unwrap();
+        }
+        let page = read(&stream, Start::TrimHorizon).await;
+        assert_eq!(page.records.len(), 10);
+        assert!(!page.behind.is_zero());
+    }
+
+    #[tokio::test]
+    async fn arrival_times_never_run_back() {
+        let (stream, time_ms) = stream(Settings::default());
+        stream.put(&[entry(1)]).await.unwrap();
+        time_ms.fetch_sub(5_000, Ordering::Relaxed);
+        stream.put(&[entry(1)]).await.unwrap();
+        let records = read(&stream, Start::TrimHorizon).await.records;
+        assert_eq!(records[0].arrival_ms, records[1].arrival_ms);
+    }
+
+    #[tokio::test]
+    async fn partition_keys_spread_over_the_shards() {
+        let stream = Stream::new("queries", 4, Arc::new(|| 0));
+        let entries: Vec<_> = (0..400).map(|key| Entry { partition_key: key.to_string(), ..entry(1) }).collect();
+        stream.put(&entries).await.unwrap();
+        for shard in stream.shards().await.unwrap() {
+            let cursor = stream.cursor(&shard.id, &Start::TrimHorizon).await.unwrap();
+            let count = stream.read(&shard.id, &cursor, 10_000).await.unwrap().records.len();
+            assert!((60..140).contains(&count), "{count} of 400 on one of 4 shards");
+        }
+    }
+
+    #[test]
+    fn shards_split_and_merge_only_where_they_can() {
+        let (stream, _) = stream(Settings::default());
+        assert!(matches!(stream.split(&only_shard(), 0), Err(Error::Invalid { .. })));
+        stream.split(&only_shard(), 10).unwrap();
+        assert!(matches!(stream.split(&only_shard(), 5), Err(Error::Missing { .. })), "it is closed");
+        let (low, high) = (ShardId::new("shardId-000000000001"), ShardId::new("shardId-000000000002"));
+        assert!(matches!(stream.merge(&high, &low), Err(Error::Invalid { .. })));
+        assert!(stream.merge(&low, &high).is_ok());
+    }
+}
