@@ -1,6 +1,6 @@
 //! A text to its documents: JSON objects (envelopes, log events, log records) one after the other, and lines.
 
-use crate::session::{Event, Scanned, Session, Text};
+use crate::session::{Event, Session, Text};
 use crate::{Reason, Source, Visit, envelope, time};
 
 /// A byte order mark, which editors put before a file's text.
@@ -40,7 +40,7 @@ fn read_line<V: Visit>(session: &mut Session<'_, V>, text: &Text<'_>, at: usize)
             if is_alone && !message.starts_with(|first: char| first.is_ascii_digit() || first == '{') {
                 session.reject(&source, text, Reason::UnknownFormat, place);
             } else {
-                session.event(&source, text, &event(message, place), Scanned::No);
+                session.event(&source, text, &event(message, place));
             }
         }
     }

@@ -8,7 +8,7 @@ mod element;
 mod header;
 mod value;
 
-use crate::session::{Event, Scanned, Session, Text};
+use crate::session::{Event, Session, Text};
 use crate::{Reason, Visit};
 use header::{Header, Kind};
 use memchr::memmem;
@@ -63,7 +63,7 @@ fn read_record<V: Visit>(session: &mut Session<'_, V>, text: &Text<'_>, place: R
     let source = crate::Source::default();
     let event = |message| Event { place: place.clone(), id: "", message, extracted_fields: "" };
     match text.slice(place.clone()) {
-        Some(record) => session.event(&source, text, &event(record), Scanned::No),
+        Some(record) => session.event(&source, text, &event(record)),
         None => session.reject_event(&source, text, &event(""), Reason::BadUtf8),
     }
 }

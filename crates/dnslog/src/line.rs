@@ -3,7 +3,8 @@
 //! Closed where Route 53 is (version, time, zone id, addresses), open where it has changed before or may change: types,
 //! response codes, edge locations and fields after the tenth are taken as text.
 
-use crate::scan::{self, Spaces};
+use crate::query::folded_at;
+use crate::scan::Scanner;
 use crate::time::Clockwork;
 use crate::{Form, Query, QueryType, Reason, ResponseCode, Transport, address};
 
@@ -19,77 +20,73 @@ const ZONE_ID_BYTES_MAX: usize = 32;
 /// Parses lines. It remembers the last minute and zone id it checked, which most lines of a record share.
 #[derive(Debug)]
 pub(crate) struct LineParser {
-    /// The spaces of the line that [`LineParser::parse_spaced`] is to take apart.
-    pub spaces: Spaces,
+    /// Finds the spaces of the line that [`LineParser::parse_spaced`] is to take apart.
+    pub scanner: Scanner,
     clockwork: Clockwork,
     zone_id: [u8; ZONE_ID_BYTES_MAX],
     zone_id_bytes: usize,
 }
 
 impl LineParser {
-    pub(crate) fn new() -> Self {
-        Self { spaces: Spaces::new(), clockwork: Clockwork::new(), zone_id: [0; ZONE_ID_BYTES_MAX], zone_id_bytes: 0 }
+    pub(crate) fn new(scanner: Scanner) -> Self {
+        Self { scanner, clockwork: Clockwork::new(), zone_id: [0; ZONE_ID_BYTES_MAX], zone_id_bytes: 0 }
     }
 
     /// One line without its end.
-    pub(crate) fn parse<'a>(&mut self, line: &'a str) -> Result<Query<'a>, Reason> {
-        scan::line_spaces(line.as_bytes(), &mut self.spaces);
-        let query = self.parse_spaced(line)?;
-        check_text(&query)?;
-        Ok(query)
+    pub(crate) fn parse<'a>(&mut self, line: &'a str, query: &mut Query<'a>) -> Result<(), Reason> {
+        self.scanner.find_spaces(line.as_bytes());
+        self.parse_spaced(line, line.as_bytes(), query)?;
+        check_text(query)
     }
 
-    /// One line that holds no control character, with its spaces found already.
+    /// One line that holds no control character, with its spaces found already. `bytes` begin where the line does and
+    /// may go on behind it: a look beyond its end saves asking where that is. The query is filled in place, since
+    /// moving it would cost as much as some of the parsing.
     #[inline]
-    pub(crate) fn parse_spaced<'a>(&mut self, line: &'a str) -> Result<Query<'a>, Reason> {
-        let &[a, b, c, d, e, f, g, h, i, ref more @ ..] = self.spaces.found() else {
+    pub(crate) fn parse_spaced<'a>(
+        &mut self,
+        line: &'a str,
+        bytes: &[u8],
+        query: &mut Query<'a>,
+    ) -> Result<(), Reason> {
+        let &[a, b, c, d, e, f, g, h, i, ref more @ ..] = self.scanner.spaces() else {
             let version = line.split(' ').next().unwrap_or_default();
             return Err(check_version(version).err().unwrap_or(Reason::FieldCount));
         };
+        let [a, b, c, d, e, f, g, h, i] = [a, b, c, d, e, f, g, h, i].map(|at| at as usize);
         let end = more.first().map_or(line.len(), |&at| at as usize);
-        let between = |from: u32, to: u32| line.get(from as usize + 1..to as usize).unwrap_or_default();
+        let between = |from: usize, to: usize| line.get(from + 1..to).unwrap_or_default();
 
-        let version = line.get(..a as usize).unwrap_or_default();
-        if version != "1.0" {
-            check_version(version)?;
+        if !(a == 3 && bytes.starts_with(b"1.0")) {
+            check_version(line.get(..a).unwrap_or_default())?;
         }
-        let time_ms = self.clockwork.parse(between(a, b).as_bytes()).ok_or(Reason::BadTimestamp)?;
-        let zone_id = between(b, c);
-        self.check_zone_id(zone_id)?;
-        let name = name(between(c, d))?;
-        let query_type_text = word(between(d, e))?;
-        let response_code_text = word(between(e, f))?;
-        let transport_text = word(between(f, g))?;
-        let edge = edge(between(g, h))?;
-        let source_ip_text = between(h, i);
-        let source_ip = address::parse(source_ip_text).ok_or(Reason::BadAddress)?;
-        let subnet = line.get(i as usize + 1..end).unwrap_or_default();
-        let (client_subnet, client_subnet_text) = match subnet {
-            "-" => (None, ""),
-            text => (Some(address::parse_subnet(text).ok_or(Reason::BadSubnet)?), text),
-        };
-        Ok(Query {
-            event_id: "",
-            time_ms,
-            form: Form::PublicLine,
-            zone_id,
-            name,
-            class: "IN",
-            query_type: QueryType::of(query_type_text),
-            query_type_text,
-            response_code: ResponseCode::of(response_code_text),
-            response_code_text,
-            transport: Transport::of(transport_text),
-            transport_text,
-            edge,
-            source_ip: Some(source_ip),
-            source_ip_text,
-            client_subnet,
-            client_subnet_text,
-            resolver: None,
-            original: line,
-            extracted_fields: "",
-        })
+        let time = bytes.get(a + 1..b).unwrap_or_default();
+        query.time_ms = self.clockwork.parse(time).ok_or(Reason::BadTimestamp)?;
+        query.form = Form::PublicLine;
+        query.original = line;
+        query.zone_id = between(b, c);
+        self.check_zone_id(query.zone_id)?;
+        query.name = name(between(c, d))?;
+        query.query_type_text = word(between(d, e))?;
+        query.query_type = QueryType::of_key(folded_at(bytes, d + 1, e));
+        query.response_code_text = word(between(e, f))?;
+        query.response_code = ResponseCode::of_key(folded_at(bytes, e + 1, f));
+        query.transport_text = word(between(f, g))?;
+        query.transport = Transport::of_key(folded_at(bytes, f + 1, g));
+        query.edge = edge(between(g, h))?;
+        query.source_ip_text = between(h, i);
+        let behind = bytes.get(h + 1..).unwrap_or_default();
+        match address::parse_before(query.source_ip_text, behind) {
+            None => return Err(Reason::BadAddress),
+            address => query.source_ip = address,
+        }
+        if end == i + 2 && bytes.get(i + 1) == Some(&b'-') {
+            return Ok(());
+        }
+        query.client_subnet_text = between(i, end);
+        let behind = bytes.get(i + 1..).unwrap_or_default();
+        query.client_subnet = address::parse_subnet_before(query.client_subnet_text, behind);
+        if query.client_subnet.is_some() { Ok(()) } else { Err(Reason::BadSubnet) }
     }
 
     #[inline]
@@ -160,7 +157,8 @@ mod tests {
     use super::*;
 
     fn parse(line: &str) -> Result<Query<'_>, Reason> {
-        LineParser::new().parse(line)
+        let mut query = Query::BLANK;
+        LineParser::new(Scanner::new()).parse(line, &mut query).map(|()| query)
     }
 
     #[test]

@@ -81,6 +81,32 @@ pub struct Query<'a> {
     pub extracted_fields: &'a str,
 }
 
+impl Query<'_> {
+    /// A query that says nothing, to be filled in place.
+    pub(crate) const BLANK: Query<'static> = Query {
+        event_id: "",
+        time_ms: 0,
+        form: Form::PublicLine,
+        zone_id: "",
+        name: "",
+        class: "IN",
+        query_type: QueryType::Other,
+        query_type_text: "",
+        response_code: ResponseCode::Other,
+        response_code_text: "",
+        transport: Transport::Other,
+        transport_text: "",
+        edge: "",
+        source_ip: None,
+        source_ip_text: "",
+        client_subnet: None,
+        client_subnet_text: "",
+        resolver: None,
+        original: "",
+        extracted_fields: "",
+    };
+}
+
 /// A network prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Subnet {
@@ -152,6 +178,19 @@ const fn folded(text: &[u8]) -> u64 {
     word | 0x2020_2020_2020_2020 >> (64 - 8 * text.len())
 }
 
+/// The same of the bytes between two places, quicker if there are eight to look at.
+#[inline]
+pub(crate) fn folded_at(bytes: &[u8], from: usize, to: usize) -> u64 {
+    let length = to.wrapping_sub(from);
+    match bytes.get(from..).and_then(|rest| rest.first_chunk()) {
+        Some(&word) if (1..=8).contains(&length) => {
+            let unused_bits = 64 - 8 * length;
+            (u64::from_le_bytes(word) | 0x2020_2020_2020_2020) << unused_bits >> unused_bits
+        }
+        _ => folded(bytes.get(from..to).unwrap_or_default()),
+    }
+}
+
 macro_rules! closed_set {
     ($(#[$doc:meta])* $name:ident { $($variant:ident = $text:literal),+ $(,)? }) => {
         $(#[$doc])*
@@ -171,7 +210,12 @@ macro_rules! closed_set {
             /// The member that `text` names, without regard to case.
             #[inline]
             pub fn of(text: &str) -> Self {
-                let key = folded(text.as_bytes());
+                Self::of_key(folded(text.as_bytes()))
+            }
+
+            /// The member whose mnemonic folds to this key.
+            #[inline]
+            pub(crate) fn of_key(key: u64) -> Self {
                 $(if key == const { folded($text.as_bytes()) } { return $name::$variant; })+
                 $name::Other
             }
@@ -234,6 +278,8 @@ mod tests {
         #[test]
         fn finding_by_number_finds_what_a_search_finds(text in "([AaNnSsXx]|.){0,9}") {
             prop_assert_eq!(QueryType::of(&text), searched(&text));
+            let key = folded_at(format!("{text} and more").as_bytes(), 0, text.len());
+            prop_assert_eq!(QueryType::of_key(key), searched(&text));
         }
     }
 }

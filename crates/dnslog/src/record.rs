@@ -2,6 +2,7 @@
 
 use crate::inflate::Inflater;
 use crate::line::LineParser;
+use crate::scan::Scanner;
 use crate::session::{Path, Session, Text};
 use crate::{BytesForm, Reason, Source, Visit, aggregate, document};
 
@@ -65,12 +66,23 @@ pub struct Decoder {
 impl Decoder {
     /// A decoder with these caps.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, path: Path::Fast, inflater: Inflater::new(), lines: LineParser::new(), scratch: String::new() }
+        Self::by(limits, Path::Fast, Scanner::new())
     }
 
-    /// A decoder that reads every envelope by the library. It hands over the same on any input, slower: tests compare.
+    /// A decoder that uses no instructions which only some processors have. It hands over the same as [`Decoder::new`]
+    /// on any input, slower: tests compare the two.
+    pub fn portable(limits: Limits) -> Self {
+        Self::by(limits, Path::Fast, Scanner::portable())
+    }
+
+    /// A decoder that reads every envelope by the library. It too hands over the same on any input.
     pub fn checked(limits: Limits) -> Self {
-        Self { path: Path::Checked, ..Self::new(limits) }
+        Self::by(limits, Path::Checked, Scanner::portable())
+    }
+
+    fn by(limits: Limits, path: Path, scanner: Scanner) -> Self {
+        let lines = LineParser::new(scanner);
+        Self { limits, path, inflater: Inflater::new(), lines, scratch: String::new() }
     }
 
     /// Decodes one record. It cannot fail: what is lost is handed over as rejects, after what is sound.

@@ -1,8 +1,9 @@
 //! Finding what delimits text, 64 bytes at a time: where a JSON string ends, and the spaces of a log line on the way.
 //!
-//! One pass does for the envelope's scanner and the line's parser. On x86-64 it uses SSE2, which every such processor
-//! has, so there is no dispatch at run time and no `unsafe`; elsewhere eight bytes are treated as one number. Both
-//! ways give the same masks, which the tests check.
+//! One pass does for the envelope's scanner and the line's parser. With AVX2, which is asked for once, 32 bytes are
+//! compared by one instruction; elsewhere eight bytes are treated as one number. Both ways give the same masks, which
+//! the tests and a fuzz target check. This is the only module that may hold `unsafe`: the calls into code for a
+//! processor that was asked before.
 
 /// Bytes that are looked at together.
 const BLOCK: usize = 64;
@@ -10,30 +11,91 @@ const BLOCK: usize = 64;
 /// As many spaces as a log line needs: nine between its ten fields, one before whatever a later version adds.
 pub(crate) const SPACES_MAX: usize = 10;
 
-/// Where the first spaces of a line are, counted from its start.
+/// Spaces that are stored at once: a line has about five in 64 bytes.
+const STRIDE: usize = 6;
+
+/// What the processor can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// Made by [`Scanner::new`] alone, and only if the processor has what the functions behind it are compiled for.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    Portable,
+}
+
+/// Scans, and keeps where the first spaces of the last line are, counted from its start.
 #[derive(Debug, Clone)]
-pub(crate) struct Spaces {
+pub(crate) struct Scanner {
+    way: Way,
+    spaces: Spaces,
+}
+
+#[derive(Debug, Clone)]
+struct Spaces {
     // Longer than needed, so that a block's spaces can be stored without asking how many there are.
     at: [u32; SPACES_MAX + STRIDE],
     count: usize,
 }
 
-/// Spaces that are stored at once.
-const STRIDE: usize = 6;
+impl Scanner {
+    /// A scanner for this processor.
+    pub(crate) fn new() -> Self {
+        let spaces = Spaces { at: [0; SPACES_MAX + STRIDE], count: 0 };
+        #[cfg(target_arch = "x86_64")]
+        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("popcnt") {
+            return Self { way: Way::Avx2, spaces };
+        }
+        Self { way: Way::Portable, spaces }
+    }
+
+    /// A scanner that any processor can run.
+    pub(crate) fn portable() -> Self {
+        Self { way: Way::Portable, ..Self::new() }
+    }
+
+    /// The spaces found last, at most [`SPACES_MAX`].
+    #[inline]
+    pub(crate) fn spaces(&self) -> &[u32] {
+        &self.spaces.at[..self.spaces.count.min(SPACES_MAX)]
+    }
+
+    /// The place at or after `from` of the first byte that is not a plain part of a JSON string, or the end of `bytes`.
+    #[inline]
+    #[allow(unsafe_code)]
+    pub(crate) fn string_end(&self, bytes: &[u8], from: usize) -> usize {
+        match self.way {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: this way was chosen after asking for every feature the function needs.
+            Way::Avx2 => unsafe { avx2::string_end(bytes, from) },
+            Way::Portable => string_end_by(portable_masks, bytes, from),
+        }
+    }
+
+    /// As [`Scanner::string_end`], and stores the spaces that come before it.
+    #[inline]
+    #[allow(unsafe_code)]
+    pub(crate) fn message_end(&mut self, bytes: &[u8], from: usize) -> usize {
+        match self.way {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: this way was chosen after asking for every feature the function needs.
+            Way::Avx2 => unsafe { avx2::message_end(bytes, from, &mut self.spaces) },
+            Way::Portable => message_end_by(portable_masks, bytes, from, &mut self.spaces),
+        }
+    }
+
+    /// Stores the first spaces of a line that is not part of JSON.
+    pub(crate) fn find_spaces(&mut self, line: &[u8]) {
+        self.spaces.count = 0;
+        for at in memchr::memchr_iter(b' ', line).take(SPACES_MAX) {
+            self.spaces.at[self.spaces.count] = at as u32;
+            self.spaces.count += 1;
+        }
+    }
+}
 
 impl Spaces {
-    pub(crate) fn new() -> Self {
-        Self { at: [0; SPACES_MAX + STRIDE], count: 0 }
-    }
-
-    /// The spaces found, at most [`SPACES_MAX`].
-    #[inline]
-    pub(crate) fn found(&self) -> &[u32] {
-        &self.at[..self.count.min(SPACES_MAX)]
-    }
-
     /// Takes the spaces of a block that begins `base` bytes after the line's start.
-    #[inline]
+    #[inline(always)]
     fn push(&mut self, mut mask: u64, base: u32) {
         let mut left = mask.count_ones() as usize;
         while left > 0 && self.count < SPACES_MAX {
@@ -51,16 +113,15 @@ impl Spaces {
 
 /// What a block holds, a bit a byte, the lowest bit for the first byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Masks {
+struct Masks {
     /// `"`, `\`, and control characters: what ends the part of a JSON string that can be taken as it is.
-    pub special: u64,
+    special: u64,
     /// Spaces.
-    pub space: u64,
+    space: u64,
 }
 
-/// The place at or after `from` of the first byte that is not a plain part of a JSON string, or the end of `bytes`.
-#[inline]
-pub(crate) fn string_end(bytes: &[u8], from: usize) -> usize {
+#[inline(always)]
+fn string_end_by(masks: impl Fn(&[u8; BLOCK]) -> Masks, bytes: &[u8], from: usize) -> usize {
     let mut at = from;
     while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk::<BLOCK>()) {
         let special = masks(block).special;
@@ -73,9 +134,8 @@ pub(crate) fn string_end(bytes: &[u8], from: usize) -> usize {
     (at + masks(&block).special.trailing_zeros() as usize).min(at + length)
 }
 
-/// As [`string_end`], and stores the spaces that come before it.
-#[inline]
-pub(crate) fn message_end(bytes: &[u8], from: usize, spaces: &mut Spaces) -> usize {
+#[inline(always)]
+fn message_end_by(masks: impl Fn(&[u8; BLOCK]) -> Masks, bytes: &[u8], from: usize, spaces: &mut Spaces) -> usize {
     spaces.count = 0;
     let mut at = from;
     while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk::<BLOCK>()) {
@@ -94,17 +154,8 @@ pub(crate) fn message_end(bytes: &[u8], from: usize, spaces: &mut Spaces) -> usi
     (at + special.trailing_zeros() as usize).min(at + length)
 }
 
-/// Stores the first spaces of a line that is not part of JSON.
-pub(crate) fn line_spaces(line: &[u8], spaces: &mut Spaces) {
-    spaces.count = 0;
-    for at in memchr::memchr_iter(b' ', line).take(SPACES_MAX) {
-        spaces.at[spaces.count] = at as u32;
-        spaces.count += 1;
-    }
-}
-
 /// The bits below the lowest that is set in `special`; all if none is.
-#[inline]
+#[inline(always)]
 fn below(special: u64) -> u64 {
     special.wrapping_sub(1) & !special
 }
@@ -118,46 +169,43 @@ fn last_block(bytes: &[u8], at: usize) -> ([u8; BLOCK], usize) {
 }
 
 #[cfg(target_arch = "x86_64")]
-#[inline]
-#[allow(unsafe_code)]
-fn masks(block: &[u8; BLOCK]) -> Masks {
-    // SAFETY: SSE2 belongs to x86-64 itself, no processor of that kind lacks it.
-    unsafe { sse2_masks(block) }
-}
-
-#[cfg(not(target_arch = "x86_64"))]
-#[inline]
-fn masks(block: &[u8; BLOCK]) -> Masks {
-    portable_masks(block)
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "sse2")]
-#[inline]
-fn sse2_masks(block: &[u8; BLOCK]) -> Masks {
+mod avx2 {
+    use super::{BLOCK, Masks, Spaces};
     use std::arch::x86_64::{
-        _mm_cmpeq_epi8, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set_epi64x, _mm_set1_epi8,
+        _mm256_cmpeq_epi8, _mm256_min_epu8, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set_epi64x, _mm256_set1_epi8,
     };
-    let (mut special, mut space) = (0, 0);
-    let (words, _) = block.as_chunks::<8>();
-    for lane in 0..BLOCK / 16 {
-        // Two numbers that lie side by side: the compiler makes it one load.
-        let low = i64::from_le_bytes(words[2 * lane]);
-        let high = i64::from_le_bytes(words[2 * lane + 1]);
-        let bytes = _mm_set_epi64x(high, low);
-        let quote = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'"' as i8));
-        let backslash = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(b'\\' as i8));
-        let delete = _mm_cmpeq_epi8(bytes, _mm_set1_epi8(0x7f));
-        let control = _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8(0x1f)), bytes);
-        let any = _mm_or_si128(_mm_or_si128(quote, backslash), _mm_or_si128(delete, control));
-        special |= (_mm_movemask_epi8(any) as u64) << (16 * lane);
-        space |= (_mm_movemask_epi8(_mm_cmpeq_epi8(bytes, _mm_set1_epi8(b' ' as i8))) as u64) << (16 * lane);
+
+    #[target_feature(enable = "avx2,bmi1,popcnt")]
+    pub(super) fn string_end(bytes: &[u8], from: usize) -> usize {
+        super::string_end_by(|block| masks(block), bytes, from)
     }
-    Masks { special, space }
+
+    #[target_feature(enable = "avx2,bmi1,popcnt")]
+    pub(super) fn message_end(bytes: &[u8], from: usize, spaces: &mut Spaces) -> usize {
+        super::message_end_by(|block| masks(block), bytes, from, spaces)
+    }
+
+    #[target_feature(enable = "avx2,bmi1,popcnt")]
+    #[inline]
+    fn masks(block: &[u8; BLOCK]) -> Masks {
+        let (mut special, mut space) = (0, 0);
+        // Four numbers that lie side by side: the compiler makes it one load.
+        let words = block.as_chunks::<8>().0.as_chunks::<4>().0;
+        for (lane, words) in words.iter().enumerate() {
+            let [a, b, c, d] = words.map(i64::from_le_bytes);
+            let bytes = _mm256_set_epi64x(d, c, b, a);
+            let equal = |byte: u8| _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(byte as i8));
+            let control = _mm256_cmpeq_epi8(_mm256_min_epu8(bytes, _mm256_set1_epi8(0x1f)), bytes);
+            let delimiter = _mm256_or_si256(equal(b'"'), equal(b'\\'));
+            let any = _mm256_or_si256(delimiter, _mm256_or_si256(equal(0x7f), control));
+            special |= u64::from(_mm256_movemask_epi8(any) as u32) << (32 * lane);
+            space |= u64::from(_mm256_movemask_epi8(equal(b' ')) as u32) << (32 * lane);
+        }
+        Masks { special, space }
+    }
 }
 
 /// The same with eight bytes in one number.
-#[cfg(any(test, not(target_arch = "x86_64")))]
 fn portable_masks(block: &[u8; BLOCK]) -> Masks {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = 0x8080_8080_8080_8080;
@@ -202,16 +250,18 @@ mod tests {
                 block[index] = byte;
                 let expected = simple_masks(&block);
                 assert_eq!(portable_masks(&block), expected, "{byte:#x} at {index}");
-                assert_eq!(masks(&block), expected, "{byte:#x} at {index}");
+                let mut scanner = Scanner::new();
+                let end = expected.special.trailing_zeros() as usize;
+                assert_eq!(scanner.message_end(&block, 0), end, "{byte:#x} at {index}");
+                assert_eq!(scanner.spaces().len(), usize::from(byte == b' '), "{byte:#x} at {index}");
             }
         }
     }
 
     proptest! {
         #[test]
-        fn both_ways_give_the_same_masks(bytes in prop::collection::vec(any::<u8>(), BLOCK)) {
+        fn the_portable_way_gives_the_same_masks(bytes in prop::collection::vec(any::<u8>(), BLOCK)) {
             let block: &[u8; BLOCK] = bytes.first_chunk().unwrap();
-            prop_assert_eq!(masks(block), simple_masks(block));
             prop_assert_eq!(portable_masks(block), simple_masks(block));
         }
 
@@ -222,14 +272,15 @@ mod tests {
             let bytes = text.as_bytes();
             let from = from.min(bytes.len());
             let expected = bytes[from..].iter().position(|&byte| byte == b'"').map_or(bytes.len(), |at| from + at);
-            let mut spaces = Spaces::new();
-            prop_assert_eq!(string_end(bytes, from), expected);
-            prop_assert_eq!(message_end(bytes, from, &mut spaces), expected);
             let expected_spaces: Vec<u32> = (from..expected)
                 .filter(|&at| bytes[at] == b' ').map(|at| (at - from) as u32).take(SPACES_MAX).collect();
-            prop_assert_eq!(spaces.found(), &expected_spaces[..]);
-            line_spaces(&bytes[from..expected], &mut spaces);
-            prop_assert_eq!(spaces.found(), &expected_spaces[..]);
+            for mut scanner in [Scanner::new(), Scanner::portable()] {
+                prop_assert_eq!(scanner.string_end(bytes, from), expected);
+                prop_assert_eq!(scanner.message_end(bytes, from), expected);
+                prop_assert_eq!(scanner.spaces(), &expected_spaces[..]);
+                scanner.find_spaces(&bytes[from..expected]);
+                prop_assert_eq!(scanner.spaces(), &expected_spaces[..]);
+            }
         }
     }
 }

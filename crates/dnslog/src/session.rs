@@ -5,7 +5,7 @@ use crate::{BytesForm, Decoded, Limits, Query, Reason, Reject, Source, Visit, js
 use std::ops::Range;
 
 /// The longest message: CloudWatch Logs takes log events of up to 1 MiB.
-const MESSAGE_BYTES_MAX: usize = 1 << 20;
+pub(crate) const MESSAGE_BYTES_MAX: usize = 1 << 20;
 
 /// How JSON around the messages is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,14 +69,6 @@ pub(crate) struct Event<'e> {
     pub extracted_fields: &'e str,
 }
 
-/// What the parser may take for granted about an event's message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Scanned {
-    /// It holds no control character, and its spaces are in the line parser.
-    Yes,
-    No,
-}
-
 pub(crate) struct Session<'s, V> {
     pub limits: Limits,
     pub path: Path,
@@ -121,16 +113,10 @@ impl<'s, V: Visit> Session<'s, V> {
 
     /// Hands over one log event, as the query it is or as a reject.
     #[inline]
-    pub(crate) fn event(&mut self, source: &Source<'_>, text: &Text<'_>, event: &Event<'_>, scanned: Scanned) {
+    pub(crate) fn event(&mut self, source: &Source<'_>, text: &Text<'_>, event: &Event<'_>) {
         let message = event.message;
         if message.len() > MESSAGE_BYTES_MAX {
             return self.reject_event(source, text, event, Reason::LineTooLong);
-        }
-        if scanned == Scanned::Yes {
-            return match self.lines.parse_spaced(message) {
-                Ok(query) => self.query(source, event, query),
-                Err(reason) => self.reject_event(source, text, event, reason),
-            };
         }
         if message.trim_ascii_start().starts_with('{') {
             return json::read(message, |query| match query {
@@ -139,8 +125,29 @@ impl<'s, V: Visit> Session<'s, V> {
             });
         }
         // A line may end as lines in files do.
-        match self.lines.parse(message.trim_ascii_end()) {
-            Ok(query) => self.query(source, event, Query { original: message, ..query }),
+        let mut query = Query::BLANK;
+        let parsed = self.lines.parse(message.trim_ascii_end(), &mut query);
+        query.original = message;
+        match parsed {
+            Ok(()) => self.query(source, event, query),
+            Err(reason) => self.reject_event(source, text, event, reason),
+        }
+    }
+
+    /// As [`Session::event`], for a line whose spaces the scanner has found and which holds no control character. Its
+    /// bytes are in the text, from `start` on.
+    #[inline]
+    pub(crate) fn scanned_line(&mut self, source: &Source<'_>, text: &Text<'_>, event: &Event<'_>, start: usize) {
+        let mut query = Query::BLANK;
+        let bytes = text.bytes.get(start..).unwrap_or_default();
+        match self.lines.parse_spaced(event.message, bytes, &mut query) {
+            Ok(()) => {
+                query.event_id = event.id;
+                query.extracted_fields = event.extracted_fields;
+                self.events += 1;
+                self.decoded.queries += 1;
+                self.visit.query(source, &query);
+            }
             Err(reason) => self.reject_event(source, text, event, reason),
         }
     }

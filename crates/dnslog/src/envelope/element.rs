@@ -1,8 +1,9 @@
 //! One element of `logEvents`.
 
 use super::{EVENT_START, value};
-use crate::session::{Event, Path, Scanned, Session, Text};
-use crate::{Reason, Source, Visit, json, scan};
+use crate::scan::Scanner;
+use crate::session::{Event, MESSAGE_BYTES_MAX, Path, Session, Text};
+use crate::{Reason, Source, Visit, json};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -33,17 +34,18 @@ fn read_usual<V: Visit>(
     at: usize,
 ) -> Option<usize> {
     let bytes = text.bytes;
+    let scanner = &mut session.lines.scanner;
     let id_start = after(bytes, at, EVENT_START.first_chunk::<7>()?)?;
-    let id_end = scan::string_end(bytes, id_start);
+    let id_end = scanner.string_end(bytes, id_start);
     let time_start = after(bytes, id_end, b"\",\"timestamp\":")?;
     let time_end = number_end(bytes, time_start)?;
     let start = after(bytes, time_end, b",\"message\":\"")?;
-    let plain_end = scan::message_end(bytes, start, &mut session.lines.spaces);
+    let plain_end = scanner.message_end(bytes, start);
     let is_plain = text.byte(plain_end) == b'"';
-    let message_end = if is_plain { plain_end } else { escaped_end(text, plain_end)? };
+    let message_end = if is_plain { plain_end } else { escaped_end(scanner, text, plain_end)? };
     let fields_end = match text.byte(message_end + 1) {
         b'}' => message_end + 1,
-        _ => flat_object_end(text, after(bytes, message_end, b"\",\"extractedFields\":")?)?,
+        _ => flat_object_end(scanner, text, after(bytes, message_end, b"\",\"extractedFields\":")?)?,
     };
     let end = after(bytes, fields_end, b"}")?;
     let fields_start = message_end + b"\",\"extractedFields\":".len();
@@ -52,15 +54,16 @@ fn read_usual<V: Visit>(
     let extracted_fields = if fields_end > message_end + 1 { text.slice(fields_start..fields_end)? } else { "" };
     let event = Event { place: at..end, id, message, extracted_fields };
     // A message in JSON or with an escape goes the general way.
-    if is_plain && message.as_bytes().first().is_some_and(u8::is_ascii_digit) {
-        session.event(source, text, &event, Scanned::Yes);
+    let is_line = bytes.get(start).is_some_and(u8::is_ascii_digit);
+    if is_plain && is_line && message.len() <= MESSAGE_BYTES_MAX && !message.ends_with(' ') {
+        session.scanned_line(source, text, &event, start);
     } else if is_plain {
-        session.event(source, text, &event, Scanned::No);
+        session.event(source, text, &event);
     } else {
         let mut scratch = std::mem::take(session.scratch);
         let unescaped = value::unescape(message, &mut scratch);
         if unescaped.is_some() {
-            session.event(source, text, &Event { message: &scratch, ..event }, Scanned::No);
+            session.event(source, text, &Event { message: &scratch, ..event });
         }
         *session.scratch = scratch;
         unescaped?;
@@ -79,11 +82,13 @@ fn after<const N: usize>(bytes: &[u8], at: usize, expected: &[u8; N]) -> Option<
 #[inline]
 fn number_end(bytes: &[u8], at: usize) -> Option<usize> {
     let rest = bytes.get(at..)?;
-    // Milliseconds have thirteen digits from 2001 to 2286.
-    if let Some(&[first, ref more @ .., last]) = rest.first_chunk::<14>()
-        && first.wrapping_sub(b'1') < 9
-        && more.iter().all(u8::is_ascii_digit)
-        && last == b','
+    // Milliseconds have thirteen digits from 2001 to 2286; two overlapping looks at eight bytes cover them.
+    if let Some(number) = rest.first_chunk::<14>()
+        && let (Some(front), Some(back)) = (number.first_chunk(), number[5..].first_chunk())
+        && are_digits(*front)
+        && are_digits(*back)
+        && number[0] != b'0'
+        && number[13] == b','
     {
         return Some(at + 13);
     }
@@ -91,27 +96,36 @@ fn number_end(bytes: &[u8], at: usize) -> Option<usize> {
     (digits == 1 || digits > 1 && rest.first() != Some(&b'0')).then_some(at + digits)
 }
 
+#[inline]
+fn are_digits(bytes: [u8; 8]) -> bool {
+    const HIGH_HALVES: u64 = 0xf0f0_f0f0_f0f0_f0f0;
+    const ZEROS: u64 = 0x3030_3030_3030_3030;
+    let word = u64::from_le_bytes(bytes);
+    // Adding six carries a value over nine into the high half; one that was there already is seen without.
+    word & HIGH_HALVES == ZEROS && word.wrapping_add(0x0606_0606_0606_0606) & HIGH_HALVES == ZEROS
+}
+
 /// The closing quote of a string, from its first special byte on. `None` if a control character comes first.
-fn escaped_end(text: &Text<'_>, mut at: usize) -> Option<usize> {
+fn escaped_end(scanner: &Scanner, text: &Text<'_>, mut at: usize) -> Option<usize> {
     loop {
         match text.byte(at) {
             b'"' => return Some(at),
-            b'\\' => at = scan::string_end(text.bytes, at + 2),
+            b'\\' => at = scanner.string_end(text.bytes, at + 2),
             _ => return None,
         }
     }
 }
 
 /// The end of an object all of whose values are strings without escapes, written without white space.
-fn flat_object_end(text: &Text<'_>, at: usize) -> Option<usize> {
+fn flat_object_end(scanner: &Scanner, text: &Text<'_>, at: usize) -> Option<usize> {
     let bytes = text.bytes;
     let mut at = after(bytes, at, b"{")?;
     if text.byte(at) == b'}' {
         return Some(at + 1);
     }
     loop {
-        let name = scan::string_end(bytes, after(bytes, at, b"\"")?);
-        let value = scan::string_end(bytes, after(bytes, name, b"\":\"")?);
+        let name = scanner.string_end(bytes, after(bytes, at, b"\"")?);
+        let value = scanner.string_end(bytes, after(bytes, name, b"\":\"")?);
         at = after(bytes, value, b"\"")?;
         match text.byte(at) {
             b'}' => return Some(at + 1),
@@ -160,7 +174,7 @@ fn read_any<V: Visit>(session: &mut Session<'_, V>, text: &Text<'_>, source: &So
     let extracted_fields = if fields.starts_with('{') { fields } else { "" };
     let event = Event { place: at..end, id: &id, message: message.as_deref().unwrap_or_default(), extracted_fields };
     match message {
-        Some(_) => session.event(source, text, &event, Scanned::No),
+        Some(_) => session.event(source, text, &event),
         None => session.reject_event(source, text, &event, Reason::BadEvent),
     }
     Some(end)

@@ -1,6 +1,5 @@
 //! JSON values: where they end, and what strings say. By the library, and by hand for strings without escapes.
 
-use crate::scan;
 use crate::session::{Path, Session, Text};
 use serde::de::IgnoredAny;
 use std::borrow::Cow;
@@ -28,7 +27,7 @@ pub(super) fn end<V>(session: &mut Session<'_, V>, text: &Text<'_>, at: usize) -
 pub(super) fn scalar<'t, V>(session: &mut Session<'_, V>, text: &Text<'t>, at: usize) -> Option<(Cow<'t, str>, usize)> {
     let first = text.byte(at);
     if session.path == Path::Fast && first == b'"' {
-        let quote = scan::string_end(text.bytes, at + 1);
+        let quote = session.lines.scanner.string_end(text.bytes, at + 1);
         if text.byte(quote) == b'"' {
             return Some((Cow::Borrowed(text.slice(at + 1..quote).unwrap_or_default()), quote + 1));
         }
