@@ -193,7 +193,7 @@ impl EventMaker {
         self.resolvers.edge(random)
     }
 
-    /// `edge` fixes the edge location, else the asker's decides.
+    /// `edge` fixes the edge location and so who asks; without one the asker decides.
     pub(crate) fn event(
         &mut self,
         zone: &Zone,
@@ -204,8 +204,8 @@ impl EventMaker {
     ) -> LogEvent {
         let time_ms = if zone.precision == Precision::Seconds { whole_second(time_ms) } else { time_ms };
         let resolver = match question.asker {
-            Asker::Public | Asker::Scanner => self.resolvers.draw(random),
-            Asker::Botnet => self.resolvers.any(random),
+            Asker::Public | Asker::Scanner => self.resolvers.draw(edge, random),
+            Asker::Botnet => self.resolvers.any(edge, random),
         };
         let (address, subnet) = match question.asker {
             Asker::Scanner => (random.pick(&self.scanners).as_str(), "-"),

@@ -2,6 +2,7 @@
 
 use crate::edge::Edges;
 use crate::random::{Random, Weights};
+use std::collections::HashMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// One resolver address.
@@ -28,10 +29,10 @@ struct Operator {
 /// 2a00:1450::/32, Cloudflare 172.64.0.0/13, 162.158.0.0/15 and 2400:cb00::/32 (cloudflare.com/ips), OpenDNS
 /// 146.112.0.0/16 and 2a04:e4c0::/29, Quad9 9.9.9.0/24, 149.112.112.0/24 and 2620:fe::/48 (its service addresses).
 const OPERATORS: &[Operator] = &[
-    Operator { share: 0.22, addresses: 1_500, subnet_share: 0.9, mixed_case_share: 0.35, address: google },
-    Operator { share: 0.16, addresses: 1_500, subnet_share: 0.0, mixed_case_share: 0.05, address: cloudflare },
-    Operator { share: 0.05, addresses: 300, subnet_share: 0.4, mixed_case_share: 0.0, address: opendns },
-    Operator { share: 0.04, addresses: 150, subnet_share: 0.0, mixed_case_share: 0.3, address: quad9 },
+    Operator { share: 0.22, addresses: 3_000, subnet_share: 0.9, mixed_case_share: 0.35, address: google },
+    Operator { share: 0.16, addresses: 3_000, subnet_share: 0.0, mixed_case_share: 0.05, address: cloudflare },
+    Operator { share: 0.05, addresses: 600, subnet_share: 0.4, mixed_case_share: 0.0, address: opendns },
+    Operator { share: 0.04, addresses: 300, subnet_share: 0.0, mixed_case_share: 0.3, address: quad9 },
 ];
 
 fn google(random: &mut Random) -> String {
@@ -66,13 +67,18 @@ fn quad9(random: &mut Random) -> String {
 }
 
 /// Internet providers besides the public resolvers.
-const PROVIDERS: usize = 200;
+const PROVIDERS: usize = 400;
+
+/// Share of a resolver's queries that reach its usual edge; anycast strays.
+const HOME_SHARE: f64 = 0.88;
 
 /// Everybody who asks, in proportion to how much.
 #[derive(Debug, Clone)]
 pub(crate) struct Resolvers {
     all: Vec<Resolver>,
     weights: Weights,
+    /// The same by edge: who usually reaches it.
+    near: HashMap<&'static str, (Vec<usize>, Weights)>,
     edges: Edges,
     clients: Vec<String>,
     client_weights: Weights,
@@ -108,22 +114,35 @@ impl Resolvers {
         }
         let clients: Vec<String> = (0..4_000).map(|_| client_subnet(random)).collect();
         let client_weights = Weights::new(parts(clients.len()));
-        Self { all, weights: Weights::new(weights.into_iter()), edges, clients, client_weights }
+        let near = by_edge(&all, &weights);
+        Self { all, weights: Weights::new(weights.into_iter()), near, edges, clients, client_weights }
     }
 
-    /// A resolver as often as it asks.
-    pub(crate) fn draw(&self, random: &mut Random) -> &Resolver {
-        &self.all[self.weights.draw(random)]
+    /// A resolver as often as it asks; of those that ask `edge`, if there is one.
+    pub(crate) fn draw(&self, edge: Option<&str>, random: &mut Random) -> &Resolver {
+        match self.near(edge, random) {
+            Some((near, weights)) => &self.all[near[weights.draw(random)]],
+            None => &self.all[self.weights.draw(random)],
+        }
     }
 
     /// Any resolver, all alike: a botnet's queries come through all of them.
-    pub(crate) fn any(&self, random: &mut Random) -> &Resolver {
-        random.pick(&self.all)
+    pub(crate) fn any(&self, edge: Option<&str>, random: &mut Random) -> &Resolver {
+        match self.near(edge, random) {
+            Some((near, _)) => &self.all[*random.pick(near)],
+            None => random.pick(&self.all),
+        }
     }
 
-    /// The edge a query of `resolver` reaches: anycast strays now and then.
+    /// The resolvers that a query at `edge` comes from, unless it strayed there.
+    fn near(&self, edge: Option<&str>, random: &mut Random) -> Option<&(Vec<usize>, Weights)> {
+        let near = self.near.get(edge?)?;
+        random.chance(HOME_SHARE).then_some(near)
+    }
+
+    /// The edge a query of `resolver` reaches.
     pub(crate) fn edge_for(&self, resolver: &Resolver, random: &mut Random) -> &'static str {
-        if random.chance(0.88) { resolver.edge } else { self.edges.draw(random) }
+        if random.chance(HOME_SHARE) { resolver.edge } else { self.edges.draw(random) }
     }
 
     /// Any edge, in proportion to what it carries.
@@ -135,6 +154,18 @@ impl Resolvers {
     pub(crate) fn subnet_for(&self, resolver: &Resolver, random: &mut Random) -> &str {
         if resolver.sends_subnet { &self.clients[self.client_weights.draw(random)] } else { "-" }
     }
+}
+
+fn by_edge(all: &[Resolver], weights: &[f64]) -> HashMap<&'static str, (Vec<usize>, Weights)> {
+    let mut near: HashMap<&'static str, Vec<usize>> = HashMap::new();
+    for (index, resolver) in all.iter().enumerate() {
+        near.entry(resolver.edge).or_default().push(index);
+    }
+    let weigh = |indices: Vec<usize>| {
+        let weights = Weights::new(indices.iter().map(|index| weights[*index]));
+        (indices, weights)
+    };
+    near.into_iter().map(|(edge, indices)| (edge, weigh(indices))).collect()
 }
 
 /// The parts of a whole that `count` sources have, the largest first. An authoritative server sees caches, not people, so
@@ -151,7 +182,7 @@ fn provider_address(provider: usize, random: &mut Random) -> String {
     if random.chance(0.3) {
         Ipv6Addr::new(0x2001, 0xdb8, 0x1000 + number, 0, 0, 0, 0, 0x53 + random.below(64) as u16).to_string()
     } else {
-        Ipv4Addr::new(198, 18, number as u8, 1 + random.below(254) as u8).to_string()
+        Ipv4Addr::new(198, 18 + (number >> 8) as u8, number as u8, 1 + random.below(254) as u8).to_string()
     }
 }
 
