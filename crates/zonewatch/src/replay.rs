@@ -1,1 +1,183 @@
-//! (being written)
+//! The pipeline over files, in one process and without AWS: `zonewatch replay`.
+//!
+//! Read down: inputs are opened and recognised, merged by event time, and each record goes through the same OBSERVE stage
+//! as in a worker. The result depends on the inputs and the configuration alone.
+
+mod first_time;
+mod frame;
+mod input;
+mod merge;
+mod meter;
+mod output;
+mod recognize;
+mod stream;
+mod summary;
+#[cfg(test)]
+mod tests;
+mod wrapped;
+
+pub use meter::Meter;
+pub use output::Target;
+pub use summary::Summary;
+
+use crate::observe::{Observed, Observer, Settings};
+use dnslog::{Reason, Reference};
+use input::{Arrival, Input, Item};
+use merge::{Merge, ReadError};
+use output::{Output, WriteError};
+use recognize::Unusable;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What is to be done.
+pub struct Options {
+    /// Files; `-` is standard input.
+    pub inputs: Vec<PathBuf>,
+    /// Where enriched records go; `None`: nowhere, only the summary is made.
+    pub records: Option<Target>,
+    /// Where rejects go, in the quarantine's form.
+    pub rejects: Option<Target>,
+    /// The stage's settings.
+    pub settings: Settings,
+    /// The stage's reference data.
+    pub reference: Arc<Reference>,
+    /// Log lines that may be decoded as one record, as the stage's limits allow.
+    pub lines_max: usize,
+}
+
+/// Why a replay ended early.
+#[derive(Debug)]
+pub enum Error {
+    /// The reader of standard output has gone.
+    Closed,
+    /// Anything a person has to look at.
+    Failed(String),
+}
+
+impl From<WriteError> for Error {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Closed => Self::Closed,
+            WriteError::Failed(message) => Self::Failed(message),
+        }
+    }
+}
+
+impl From<ReadError> for Error {
+    fn from(ReadError { input, offset, error }: ReadError) -> Self {
+        Self::Failed(format!("read {input} at byte {offset}: {error}"))
+    }
+}
+
+/// Replays the inputs to their ends.
+pub fn run(options: Options, meter: &mut Meter) -> Result<Summary, Error> {
+    let mut inputs = Vec::new();
+    for path in &options.inputs {
+        inputs.push(Input::open(path, options.lines_max).map_err(|error| {
+            let name = path.display();
+            Error::Failed(match error {
+                Unusable::Foreign(what) => format!("replay {name}: it is {what}"),
+                Unusable::Unreadable(error) => format!("read {name}: {error}"),
+            })
+        })?);
+    }
+    // Outputs come second, so that a wrong input leaves the files of the last run alone.
+    let open = |target: &Option<Target>| target.as_ref().map(|target| Output::open(target, &options.inputs));
+    let mut records = open(&options.records).transpose().map_err(Error::Failed)?;
+    let mut rejects = open(&options.rejects).transpose().map_err(Error::Failed)?;
+    let settings = if records.is_some() { options.settings } else { options.settings.without_records() };
+
+    let mut replay = Replay::new(Merge::new(inputs), settings, options.reference);
+    meter.start(replay.merge.size());
+    while replay.step()? {
+        match &mut records {
+            Some(output) => output.take(&mut replay.observed.records)?,
+            None => replay.observed.records.clear(),
+        }
+        match &mut rejects {
+            Some(output) => output.take(&mut replay.observed.rejects)?,
+            None => replay.observed.rejects.clear(),
+        }
+        meter.update(replay.merge.bytes(), replay.observed.counts.queries);
+    }
+    meter.finish();
+    for (output, lines) in [(&mut records, &mut replay.observed.records), (&mut rejects, &mut replay.observed.rejects)]
+    {
+        if let Some(output) = output {
+            output.finish(lines)?;
+        }
+    }
+    Ok(replay.end())
+}
+
+/// A replay under way.
+struct Replay {
+    merge: Merge,
+    observer: Observer,
+    observed: Observed,
+    /// What each input came to, so that a wrong file can be told from a damaged one.
+    outcomes: Vec<Outcome>,
+    started: Instant,
+}
+
+/// What an input came to.
+#[derive(Debug, Default, Clone, Copy)]
+struct Outcome {
+    /// Queries, control messages and rejects of what is at least like query logs.
+    like_logs: u64,
+    /// Rejects of what is something else.
+    foreign: u64,
+}
+
+impl Replay {
+    fn new(merge: Merge, settings: Settings, reference: Arc<Reference>) -> Self {
+        let outcomes = vec![Outcome::default(); merge.names().count()];
+        let observed = Observed::new(&settings);
+        let observer = Observer::new(Arc::new(settings), reference);
+        Self { merge, observer, observed, outcomes, started: Instant::now() }
+    }
+
+    /// Takes the next record through the stage; false if there is none.
+    fn step(&mut self) -> Result<bool, ReadError> {
+        let Some((input, Item { shard, record, arrival, fault })) = self.merge.next()? else { return Ok(false) };
+        let observed = &mut self.observed;
+        let before = sums(observed);
+        match (fault, arrival) {
+            (Some(reason), _) => self.observer.reject(&shard, &record, reason, observed),
+            (None, Arrival::Noted) => {
+                self.observer.observe(&shard, &record, observed);
+                self.merge.raise(record.arrival_ms);
+            }
+            (None, Arrival::Unknown) => {
+                let ms = self.observer.observe_unstamped(&shard, &record, observed);
+                self.merge.raise(ms);
+            }
+        }
+        let after = sums(observed);
+        let outcome = &mut self.outcomes[input];
+        outcome.like_logs += after.0 - before.0;
+        outcome.foreign += after.1 - before.1;
+        Ok(true)
+    }
+
+    fn end(self) -> Summary {
+        let names = self.merge.names().zip(&self.outcomes);
+        let foreign = names.filter(|(_, outcome)| outcome.like_logs == 0 && outcome.foreign > 0);
+        Summary {
+            foreign_inputs: foreign.map(|(name, _)| name.to_string()).collect(),
+            input_bytes: self.merge.bytes(),
+            inputs: self.outcomes.len(),
+            elapsed: self.started.elapsed(),
+            observed: self.observed,
+        }
+    }
+}
+
+/// How much there was of query logs, sound or damaged, and how much of anything else.
+fn sums(observed: &Observed) -> (u64, u64) {
+    let counts = &observed.counts;
+    let of = |reason: Reason| counts.rejects.get(reason as usize).copied().unwrap_or(0);
+    let foreign = of(Reason::UnknownFormat) + of(Reason::UnknownMessage) + of(Reason::BadEnvelope);
+    (counts.queries + counts.controls + counts.rejects.iter().sum::<u64>() - foreign, foreign)
+}

@@ -1,0 +1,115 @@
+//! `zonewatch replay`: arguments, outcome and exit code.
+
+use super::Failure;
+use super::worker::{environment, unsound};
+use crate::observe::Settings;
+use crate::replay::{self, Meter, Options, Target};
+use crate::{config, reference};
+use dnslog::schema::Schema;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Query logs in public hosted zones' log groups are in this Region, whatever the stream's.
+const REGION: &str = "us-east-1";
+
+const EXAMPLES: &str = "\
+Inputs are recognised by content, gzip or plain:
+  CloudWatch Logs payloads as a subscription sends them (one or many gzip members, or JSON),
+  CloudWatch Logs export files, query-log lines, VPC Resolver and Global Resolver JSON lines,
+  captured Kinesis records ({stream,shard,sequence_number,arrival,data} a line, data in base64),
+  quarantine files.
+
+Examples:
+  zonewatch replay export/*.gz                              what is in these logs?
+  zonewatch replay --records out.ndjson export/*.gz         the records a worker would deliver
+  aws logs tail GROUP --format short | zonewatch replay -   from a pipe
+  zonewatch replay --records - --schema lean log.gz | jq .  to a pipe
+
+Exit codes: 0 done, 1 failed or not a query log, 2 wrong arguments, 3 something was rejected (--strict).";
+
+/// The command's arguments.
+#[derive(Debug, clap::Args)]
+#[command(arg_required_else_help = true, after_help = EXAMPLES)]
+pub struct Args {
+    /// Files to read; `-` is standard input. Several are merged by event time.
+    #[arg(value_name = "INPUT", required = true)]
+    inputs: Vec<PathBuf>,
+    /// Write enriched records here, a JSON object a line; `-` is standard output.
+    #[arg(long, value_name = "FILE")]
+    records: Option<PathBuf>,
+    /// Write what was rejected here, with reason and original bytes; `-` is standard output.
+    #[arg(long, value_name = "FILE")]
+    rejects: Option<PathBuf>,
+    /// The form of records: `ecs`, `ocsf` or `lean`. Default: the configuration's, else `ecs`.
+    #[arg(long, value_name = "SCHEMA", value_parser = schema)]
+    schema: Option<Schema>,
+    /// Whether records keep the original log line: `true` or `false`.
+    #[arg(long, value_name = "BOOL")]
+    original: Option<bool>,
+    /// The configuration: zone names, network databases, filters, limits.
+    #[arg(long, value_name = "FILE", env = "ZONEWATCH_CONFIG")]
+    config: Option<PathBuf>,
+    /// Exit with code 3 if anything was rejected.
+    #[arg(long)]
+    strict: bool,
+    /// No progress bar and no summary.
+    #[arg(long, short)]
+    quiet: bool,
+}
+
+fn schema(text: &str) -> Result<Schema, String> {
+    match text {
+        "ecs" => Ok(Schema::Ecs),
+        "ocsf" => Ok(Schema::Ocsf),
+        "lean" => Ok(Schema::Lean),
+        _ => Err("must be ecs, ocsf or lean".into()),
+    }
+}
+
+/// Replays the inputs and prints what they came to.
+pub fn run(args: Args) -> Result<(), Failure> {
+    let mut config =
+        config::load(args.config.as_deref(), std::env::vars()).map_err(|faults| Failure::usage(faults.to_string()))?;
+    config.records.schema = args.schema.unwrap_or(config.records.schema);
+    config.records.original = args.original.unwrap_or(config.records.original);
+    let [records, rejects] = [&args.records, &args.rejects].map(|path| path.as_deref().map(Target::from));
+    if records.is_some() && records == rejects {
+        return Err(Failure::usage("write records and rejects: both go to the same place; name two"));
+    }
+    let to_stdout = [&records, &rejects].contains(&&Some(Target::Stdout));
+    let options = Options {
+        inputs: args.inputs,
+        records,
+        rejects,
+        settings: Settings::new(&config, REGION, 0),
+        reference: Arc::new(reference::load(&config.enrich).map_err(Failure::usage)?),
+        lines_max: config.decode.events_max,
+    };
+    let mut meter = if args.quiet { Meter::hidden() } else { Meter::on_terminal() };
+    let summary = match replay::run(options, &mut meter) {
+        Ok(summary) => summary,
+        Err(replay::Error::Closed) => return Ok(()),
+        Err(replay::Error::Failed(message)) => {
+            meter.finish();
+            return Err(Failure::run(message));
+        }
+    };
+    if !args.quiet {
+        // A summary that nobody reads is no failure.
+        let _ = match to_stdout {
+            true => write!(std::io::stderr(), "{summary}"),
+            false => write!(std::io::stdout(), "{summary}"),
+        };
+    }
+    if !summary.foreign_inputs.is_empty() {
+        let names = summary.foreign_inputs.join(", ");
+        return Err(Failure::run(format!(
+            "replay {names}: nothing in it is a query log; --rejects FILE keeps what is"
+        )));
+    }
+    if args.strict && summary.rejects() > 0 {
+        return Err(Failure::strict(format!("replay: {} rejects, and --strict allows none", summary.rejects())));
+    }
+    Ok(())
+}

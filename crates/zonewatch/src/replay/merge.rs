@@ -1,0 +1,105 @@
+//! Several inputs as one stream: the one whose next record begins at the lowest event time is read first.
+
+use super::first_time::FirstTime;
+use super::input::{Arrival, Input, Item};
+use std::io;
+use std::sync::Arc;
+
+/// Reading an input failed.
+#[derive(Debug)]
+pub struct ReadError {
+    /// Which.
+    pub input: Arc<str>,
+    /// How far it was read.
+    pub offset: u64,
+    /// Why.
+    pub error: io::Error,
+}
+
+/// All inputs, in order of event time.
+pub struct Merge {
+    inputs: Vec<Pending>,
+    first_time: FirstTime,
+    /// The latest event time so far: when a record without a noted arrival arrives.
+    running_max_ms: i64,
+}
+
+struct Pending {
+    input: Input,
+    state: State,
+    /// Where its next record begins; what can't be told begins where the one before began.
+    time_ms: i64,
+}
+
+enum State {
+    NotRead,
+    Next(Box<Item>),
+    Ended,
+}
+
+impl Merge {
+    /// The inputs in the order they were given, which decides between equals.
+    pub fn new(inputs: Vec<Input>) -> Self {
+        let pending = |input| Pending { input, state: State::NotRead, time_ms: i64::MIN };
+        Self { inputs: inputs.into_iter().map(pending).collect(), first_time: FirstTime::new(), running_max_ms: 0 }
+    }
+
+    /// The next record and the place of its input; `None` at the end of all.
+    pub fn next(&mut self) -> Result<Option<(usize, Item)>, ReadError> {
+        let alone = self.inputs.len() == 1;
+        for pending in &mut self.inputs {
+            pending.look(if alone { None } else { Some(&mut self.first_time) })?;
+        }
+        let waiting = self.inputs.iter().enumerate().filter(|(_, pending)| matches!(pending.state, State::Next(_)));
+        let Some((at, _)) = waiting.min_by_key(|(_, pending)| pending.time_ms) else { return Ok(None) };
+        let State::Next(mut item) = std::mem::replace(&mut self.inputs[at].state, State::NotRead) else {
+            unreachable!("only inputs with a next record were compared");
+        };
+        if item.arrival == Arrival::Unknown {
+            item.record.arrival_ms = self.running_max_ms;
+        }
+        Ok(Some((at, *item)))
+    }
+
+    /// Event times have come to `ms`.
+    pub fn raise(&mut self, ms: i64) {
+        self.running_max_ms = self.running_max_ms.max(ms);
+    }
+
+    /// Bytes read of all inputs.
+    pub fn bytes(&self) -> u64 {
+        self.inputs.iter().map(|pending| pending.input.bytes()).sum()
+    }
+
+    /// Bytes of all inputs, if every one's size is known.
+    pub fn size(&self) -> Option<u64> {
+        self.inputs.iter().map(|pending| pending.input.size()).sum()
+    }
+
+    /// The inputs' names.
+    pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.inputs.iter().map(|pending| pending.input.name())
+    }
+}
+
+impl Pending {
+    fn look(&mut self, first_time: Option<&mut FirstTime>) -> Result<(), ReadError> {
+        if !matches!(self.state, State::NotRead) {
+            return Ok(());
+        }
+        let next = self.input.next().map_err(|error| ReadError {
+            input: self.input.name().clone(),
+            offset: self.input.bytes(),
+            error,
+        })?;
+        self.state = match next {
+            None => State::Ended,
+            Some(item) => {
+                let time_ms = first_time.filter(|_| item.fault.is_none()).and_then(|time| time.of(&item.record.data));
+                self.time_ms = time_ms.unwrap_or(self.time_ms);
+                State::Next(Box::new(item))
+            }
+        };
+        Ok(())
+    }
+}
