@@ -202,6 +202,26 @@ async fn crashes_and_failing_calls_lose_nothing() {
 }
 
 #[tokio::test]
+async fn an_outlet_that_refuses_for_ever_keeps_the_checkpoint() {
+    let mut world = World::new(1, Rates { refused_entry: 1.0, ..Rates::none() });
+    for _ in 0..10 {
+        world.put(0).await;
+    }
+    let refused = world.worker("refused", 1, |_| {});
+    let pending = async |world: &World| world.rows().await.iter().any(|row| row.pending.is_some());
+    world.until("an epoch pending", pending).await;
+    // A minute of the worker's time: several epochs could have been cut, and the lease has been renewed.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let row = world.rows().await.remove(0);
+    assert_eq!((row.checkpoint, world.delivered().len()), (Checkpoint::TrimHorizon, 0));
+    refused.kill();
+    world.rates = Rates::none();
+    let next = world.worker("next", 2, |_| {});
+    world.until_all_is_delivered().await;
+    next.kill();
+}
+
+#[tokio::test]
 async fn a_successor_makes_the_pending_epoch_again_to_the_same_record() {
     let mut world = World::new(1, Rates::none());
     for _ in 0..30 {
