@@ -242,7 +242,7 @@ impl Coordinator {
 
     /// Makes rows for shards that have none, a batch at a time.
     fn create_missing(&mut self, now: Instant) {
-        if !self.creating.is_empty() {
+        if !self.creating.is_empty() || !self.known.is_scanned() {
             return;
         }
         let Some(listing) = &self.known.listing else { return };

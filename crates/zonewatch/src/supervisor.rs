@@ -12,7 +12,7 @@ mod tests;
 
 pub use commits::Commits;
 pub use lease::LeaseLost;
-pub use status::{Board, HeldStatus, Status};
+pub use status::{Board, Status};
 
 use crate::clock::Clock;
 use cloud::{Create, LeaseTable, Stream};

@@ -33,8 +33,8 @@ pub(super) struct Known {
     rows: BTreeMap<ShardId, Seen>,
     /// The stream's shards; none before the first answer.
     pub(super) listing: Option<Listing>,
-    /// When the last scan that was answered had been asked for.
-    scan_asked: Instant,
+    /// When the last scan that was answered had been asked for; none before the first answer.
+    scan_asked: Option<Instant>,
 }
 
 /// The rows by what can be done with them.
@@ -70,12 +70,17 @@ impl Known {
     pub(super) fn scanned(&mut self, rows: Vec<Lease>, asked: Instant, now: Instant) {
         let keys: BTreeSet<ShardId> = rows.iter().map(|row| row.key.clone()).collect();
         self.rows.retain(|key, seen| seen.last >= asked || keys.contains(key));
-        self.scan_asked = asked;
+        self.scan_asked = Some(asked);
         for row in rows {
             if self.rows.get(&row.key).is_none_or(|seen| seen.last < asked) {
                 self.observe(row, now);
             }
         }
+    }
+
+    /// Whether the table has been looked at: before that, no row can be called missing.
+    pub(super) fn is_scanned(&self) -> bool {
+        self.scan_asked.is_some()
     }
 
     pub(super) fn contains(&self, key: &ShardId) -> bool {
@@ -122,7 +127,7 @@ impl Known {
     fn parents_have_ended(&self, child: &Seen) -> bool {
         child.row.parents.iter().all(|parent| match self.rows.get(parent) {
             Some(parent) => parent.row.checkpoint == Checkpoint::ShardEnd || self.is_gone(parent),
-            None => self.scan_asked > child.first,
+            None => self.scan_asked > Some(child.first),
         })
     }
 
@@ -130,7 +135,7 @@ impl Known {
     pub(super) fn wants_scan(&self) -> bool {
         self.rows.values().any(|seen| {
             let missing = |parent: &ShardId| !self.rows.contains_key(parent);
-            self.scan_asked <= seen.first && seen.row.parents.iter().any(missing)
+            self.scan_asked <= Some(seen.first) && seen.row.parents.iter().any(missing)
         })
     }
 

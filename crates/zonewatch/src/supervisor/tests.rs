@@ -1,1 +1,229 @@
+//! Supervisors over memory ports, with tasks that only commit.
 
+use super::*;
+use cloud::memory;
+use lease::{Checkpoint, Commit, Epoch, SequenceNumber, ShardId, Then};
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+/// The failover time, real.
+const FAILOVER: Duration = Duration::from_millis(1_000);
+/// A loaded machine may take long; a healthy run needs a few failover times.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What all the workers of a test share.
+#[derive(Clone)]
+struct Fleet {
+    table: Arc<memory::LeaseTable>,
+    stream: Arc<memory::Stream>,
+    /// Who reads which shard now; a second reader fails the test.
+    readers: Arc<Mutex<BTreeMap<ShardId, String>>>,
+    faults: Arc<Mutex<Vec<String>>>,
+}
+
+impl Fleet {
+    fn new(shards: usize) -> Self {
+        let clock = Arc::new(|| Clock::real().now_ms());
+        Self {
+            table: Arc::new(memory::LeaseTable::new("leases")),
+            stream: Arc::new(memory::Stream::new("queries", shards, clock)),
+            readers: Arc::default(),
+            faults: Arc::default(),
+        }
+    }
+
+    fn worker(&self, name: &str, create: Create) -> Supervisor {
+        let settings = Settings {
+            worker: WorkerId::new(name),
+            failover: FAILOVER,
+            held_max: None,
+            start: StartPosition::TrimHorizon,
+            create,
+        };
+        let ports = Ports { table: self.table.clone(), stream: self.stream.clone() };
+        let (fleet, name) = (self.clone(), name.to_owned());
+        let data = tokio::runtime::Handle::current();
+        let spawn: Spawn = Box::new(move |held| data.spawn(fleet.clone().task(name.clone(), held)));
+        start(settings, Clock::real(), move || Box::pin(async { Ok(ports) }), spawn)
+    }
+
+    /// Commits a made-up epoch now and then.
+    async fn task(self, name: String, mut held: Held) {
+        let key = held.lease.key.clone();
+        if let Some(other) = self.readers.lock().unwrap().insert(key.clone(), name.clone()) {
+            self.faults.lock().unwrap().push(format!("{name} began {key} while {other} read it"));
+        }
+        let mut row = held.lease;
+        loop {
+            let phase = *held.phase.borrow_and_update();
+            let then = if phase == Phase::Drain { Then::Release } else { Then::Keep };
+            if phase == Phase::Lost {
+                break;
+            }
+            // The reader stops before it lets go: from the release on, another may begin.
+            if then == Then::Release {
+                self.readers.lock().unwrap().remove(&key);
+            }
+            let Ok(after) = held.commits.commit(next(&row, then.clone())).await else { break };
+            row = after;
+            if then == Then::Release {
+                return;
+            }
+            tokio::select! {
+                _ = held.phase.changed() => {}
+                () = tokio::time::sleep(Duration::from_millis(50)) => {}
+            }
+        }
+        self.readers.lock().unwrap().remove(&key);
+    }
+
+    async fn rows(&self) -> Vec<Lease> {
+        self.table.scan().await.unwrap()
+    }
+
+    fn check(&self) {
+        assert_eq!(*self.faults.lock().unwrap(), Vec::<String>::new());
+    }
+}
+
+/// A commit that moves the checkpoint one further and names the epoch after it.
+fn next(row: &Lease, then: Then) -> Commit {
+    let through: u64 = match &row.checkpoint {
+        Checkpoint::At { sequence, .. } => sequence.as_str().parse().unwrap(),
+        _ => 0,
+    };
+    let sequence = |number: u64| SequenceNumber::parse(&number.to_string()).unwrap();
+    let epoch = Epoch { first: sequence(through + 2), last: sequence(through + 2) };
+    Commit {
+        checkpoint: Checkpoint::through(sequence(through + 1)),
+        pending: (then == Then::Keep).then_some(epoch),
+        read_until_ms: None,
+        children: Vec::new(),
+        then,
+    }
+}
+
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = tokio::time::Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < PATIENCE, "waited for: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn held(supervisor: &Supervisor) -> usize {
+    supervisor.status().held.len()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_workers_share_the_shards_and_never_one_of_them() {
+    let fleet = Fleet::new(4);
+    let mut first = fleet.worker("first", Create::IfMissing);
+    let mut second = fleet.worker("second", Create::IfMissing);
+    until("two shards each", || held(&first) == 2 && held(&second) == 2).await;
+    for worker in [&first, &second] {
+        assert!(worker.status().ready);
+    }
+    until("every shard seen covered", || first.status().uncovered_ratio == 0.0).await;
+    first.drain();
+    assert_eq!(first.finished().await, Ok(()));
+    assert_eq!(held(&first), 0);
+    until("the other takes over", || held(&second) == 4).await;
+    second.drain();
+    assert_eq!(second.finished().await, Ok(()));
+    let rows = fleet.rows().await;
+    assert_eq!(rows.len(), 4);
+    for row in rows {
+        assert_eq!((row.owner, row.pending), (None, None), "{}", row.key);
+        assert!(matches!(row.checkpoint, Checkpoint::At { .. }));
+    }
+    fleet.check();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dead_workers_shards_are_taken_over_after_the_failover_time() {
+    let fleet = Fleet::new(2);
+    let first = fleet.worker("first", Create::IfMissing);
+    until("the first reads", || held(&first) == 2).await;
+    let second = fleet.worker("second", Create::Never);
+    until("the second is ready", || second.status().ready).await;
+    assert_eq!(held(&second), 0);
+    let died = tokio::time::Instant::now();
+    drop(first);
+    until("the second reads", || held(&second) == 2).await;
+    // The last renewal may be a third of the failover time old.
+    assert!(died.elapsed() >= FAILOVER / 2, "taken over after {:?}", died.elapsed());
+    fleet.check();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broken_task_gives_its_shard_up() {
+    let fleet = Fleet::new(1);
+    let ports = Ports { table: fleet.table.clone(), stream: fleet.stream.clone() };
+    let settings = Settings {
+        worker: WorkerId::new("breaks"),
+        failover: FAILOVER,
+        held_max: None,
+        start: StartPosition::TrimHorizon,
+        create: Create::IfMissing,
+    };
+    let data = tokio::runtime::Handle::current();
+    let starts = Arc::new(Mutex::new(0));
+    let counted = starts.clone();
+    let spawn: Spawn = Box::new(move |held| {
+        *counted.lock().unwrap() += 1;
+        data.spawn(async move { assert!(held.lease.owner.is_none(), "breaks at once") })
+    });
+    let supervisor = start(settings, Clock::real(), move || Box::pin(async { Ok(ports) }), spawn);
+    until("it is tried again", || *starts.lock().unwrap() >= 2).await;
+    drop(supervisor);
+    assert_eq!(fleet.rows().await[0].checkpoint, Checkpoint::TrimHorizon);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_missing_table_is_named_at_the_start() {
+    let fleet = Fleet::new(1);
+    let mut supervisor = fleet.worker("first", Create::Never);
+    let error = supervisor.finished().await.unwrap_err();
+    assert!(matches!(error, Fatal::Start(cloud::Error::Missing { .. })), "{error}");
+    assert!(error.to_string().contains("leases"), "{error}");
+    assert!(!supervisor.status().ready);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn children_are_read_once_their_parent_has_ended() {
+    let fleet = Fleet::new(1);
+    let clock = Clock::real();
+    let ports = Ports { table: fleet.table.clone(), stream: fleet.stream.clone() };
+    let settings = Settings {
+        worker: WorkerId::new("only"),
+        failover: FAILOVER,
+        held_max: None,
+        start: StartPosition::TrimHorizon,
+        create: Create::IfMissing,
+    };
+    let parent = fleet.stream.shards().await.unwrap()[0].id.clone();
+    fleet.stream.split(&parent, u128::MAX / 2).unwrap();
+    let children: Vec<lease::Shard> =
+        fleet.stream.shards().await.unwrap().into_iter().filter(|shard| !shard.parents.is_empty()).collect();
+    assert_eq!(children.len(), 2);
+    let data = tokio::runtime::Handle::current();
+    let begun: Arc<Mutex<Vec<ShardId>>> = Arc::default();
+    let (seen, told) = (begun.clone(), children.clone());
+    let spawn: Spawn = Box::new(move |held| {
+        seen.lock().unwrap().push(held.lease.key.clone());
+        let children = told.clone();
+        data.spawn(async move {
+            if held.lease.parents.is_empty() {
+                held.commits.end(Some(7), children).await.unwrap();
+            }
+        })
+    });
+    let supervisor = start(settings, clock, move || Box::pin(async { Ok(ports) }), spawn);
+    until("both children are begun", || begun.lock().unwrap().len() >= 3).await;
+    drop(supervisor);
+    assert_eq!(begun.lock().unwrap()[0], parent);
+    let row = fleet.table.get(&parent).await.unwrap().unwrap();
+    assert_eq!((row.checkpoint, row.read_until_ms), (Checkpoint::ShardEnd, Some(7)));
+    assert_eq!(row.children.len(), 2);
+}
