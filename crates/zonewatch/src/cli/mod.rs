@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 the run failed, 2 the command line or the configuration is wrong, 3 `--strict` found rejects.
 
 pub mod replay;
+pub mod traffic;
 pub mod worker;
 
 use clap::{Parser, Subcommand};
@@ -49,6 +50,8 @@ enum Command {
     Worker(worker::Args),
     /// Read query logs from files, in one process without AWS: the same records as a worker would deliver, and a summary
     Replay(replay::Args),
+    /// Make realistic, labelled query logs: to files, or to a Kinesis stream
+    Traffic(traffic::Args),
 }
 
 const OVERVIEW: &str = "\
@@ -57,6 +60,7 @@ Zonewatch watches Amazon Route 53 hosted zones through their query logs.
   Without AWS
     zonewatch replay LOG...                             what is in these logs? Files of any known form, gzip or plain
     zonewatch replay --records out.ndjson LOG...        the enriched records of these logs
+    zonewatch traffic --seconds 3600 | zonewatch replay -   an hour of made-up traffic
 
   With AWS
     zonewatch worker --config zonewatch.toml --check    is the configuration sound?
@@ -75,6 +79,7 @@ pub fn main() -> ExitCode {
         }
         Some(Command::Worker(args)) => worker::run(args),
         Some(Command::Replay(args)) => replay::run(args),
+        Some(Command::Traffic(args)) => traffic::run(args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
