@@ -14,7 +14,7 @@ mod table_test;
 mod zone_labels;
 
 pub use acknowledged::count_acknowledged;
-pub use histogram::{ARRIVAL_DELAY, BOUNDS_SECS, DELIVERY_DELAY, Histogram};
+pub use histogram::{ARRIVAL_DELAY, BOUNDS_SECS, DELIVERY_DELAY};
 pub use log::{filter, start_log};
 pub use shard_series::{ShardSeries, ShardView};
 pub use zone_labels::ZoneLabels;

@@ -39,13 +39,14 @@ pub struct Args {
 
 /// Runs until a signal ends it.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let mut config = config::load(args.config.as_deref(), environment()).map_err(|faults| unsound(&faults.0))?;
+    let Args { config: file, check, no_create } = args;
+    let mut config = config::load(file.as_deref(), environment()).map_err(|faults| unsound(&faults.0))?;
     let faults = config::worker_faults(&config);
     if !faults.is_empty() {
         return Err(unsound(&faults));
     }
-    config.leases.create &= !args.no_create;
-    if args.check {
+    config.leases.create &= !no_create;
+    if check {
         reference::load(&config.enrich).map_err(Failure::usage)?;
         let _ = writeln!(std::io::stdout(), "the configuration is sound");
         return Ok(());
@@ -61,11 +62,11 @@ pub fn run(args: Args) -> Result<(), Failure> {
 }
 
 /// The environment, as far as it is text; what is not cannot be a setting of ours.
-fn environment() -> impl Iterator<Item = (String, String)> {
+pub(super) fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
-fn unsound(faults: &[String]) -> Failure {
+pub(super) fn unsound(faults: &[String]) -> Failure {
     let what = if faults.len() == 1 { "a fault".to_owned() } else { format!("{} faults", faults.len()) };
     Failure::usage(format!("the configuration has {what}\n  {}", faults.join("\n  ")))
 }
@@ -163,7 +164,7 @@ async fn delivery_streams(clients: &Clients, names: &[String]) -> Result<Vec<Arc
                 return Err(Failure::run(error.to_string()));
             }
             Err(error) => {
-                warn!(stream = name, %error, "the delivery stream could not be looked at; deliveries are tried")
+                warn!(stream = name, %error, "the delivery stream could not be looked at; deliveries are tried");
             }
         }
         streams.push(Arc::new(stream));
@@ -203,6 +204,31 @@ impl Signals {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn checked(text: &str) -> Result<(), Failure> {
+        // Tests run side by side in one process.
+        let name = format!("zonewatch-check-{}-{}.toml", std::process::id(), text.len());
+        let path = std::env::temp_dir().join(name);
+        std::fs::write(&path, text).unwrap();
+        let outcome = run(Args { config: Some(path.clone()), check: true, no_create: false });
+        std::fs::remove_file(&path).unwrap();
+        outcome
+    }
+
+    #[test]
+    fn a_check_says_every_fault_and_starts_nothing() {
+        assert_eq!(checked("[source]\nstream = 'logs'"), Ok(()));
+        let unset = checked("").unwrap_err();
+        assert_eq!(unset.code, 2);
+        assert!(
+            unset.message.starts_with("the configuration has a fault\n  source.stream (not set): is needed"),
+            "{unset:?}"
+        );
+        let two = checked("[source]\nstraem = 'logs'\npoll_ms = 1").unwrap_err();
+        assert!(two.message.starts_with("the configuration has 2 faults\n  "), "{two:?}");
+        let database = checked("[source]\nstream = 'logs'\n[enrich]\ndatabases = ['/nowhere.mmdb']").unwrap_err();
+        assert!(database.code == 2 && database.message.contains("/nowhere.mmdb"), "{database:?}");
+    }
 
     #[test]
     fn a_region_is_read_from_an_arn_only() {
