@@ -67,11 +67,11 @@ pub struct Args {
 /// Makes the traffic and puts it where it was asked for.
 pub fn run(args: Args) -> Result<(), Failure> {
     let mut run = Run::new(&args);
-    if let Some(path) = &args.labels {
-        write_labels(path, &run.labels())?;
+    if let Some(path) = args.labels {
+        write_labels(&path, &run.labels())?;
     }
-    let done = match &args.stream {
-        Some(stream) => put::to_stream(stream, args.speed, run)?,
+    let done = match args.stream {
+        Some(stream) => put::to_stream(&stream, args.speed, run)?,
         None => {
             let target = Target::new(&args.output, args.format, usize::from(args.shards))?;
             match files::write(&mut run, target)? {
