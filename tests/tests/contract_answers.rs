@@ -6,6 +6,7 @@ use bytes::Bytes;
 use cloud::aws::Clients;
 use cloud::{Cursor, DeliveryStream as _, Entry, Error, LeaseTable as _, Refused, Stream as _, WriteError};
 use lease::{ShardId, Write};
+use std::process::Command;
 use std::time::Duration;
 use zonewatch_tests::contract::answers::{Answer, Service};
 
@@ -188,4 +189,40 @@ async fn lease_rows_of_every_page_are_scanned() {
     let leases = clients(&service).await.lease_table("leases").scan().await.expect("two pages");
     assert_eq!(leases.iter().map(|lease| lease.key.as_str()).collect::<Vec<_>>(), ["a", "b"]);
     assert!(service.calls()[1].contains(r#""ExclusiveStartKey":{"leaseKey":{"S":"a"}}"#), "{:?}", service.calls());
+}
+
+/// Says what `Clients::from_env` makes of an environment: in a process of its own, since ours must not be changed.
+fn in_environment(variables: &[(&str, &str)]) -> String {
+    let mut child = Command::new(std::env::current_exe().expect("this program has a path"));
+    child.args(["--exact", "settings_come_from_the_environment", "--nocapture"]).env_clear();
+    child.env("ZONEWATCH_TEST_CHILD", "yes").env("HOME", "/nonexistent").env("AWS_EC2_METADATA_DISABLED", "true");
+    let output = child.envs(variables.iter().copied()).output().expect("this program runs");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+#[tokio::test]
+#[allow(clippy::print_stdout, reason = "the child process tells its parent so")]
+async fn settings_come_from_the_environment() {
+    if std::env::var_os("ZONEWATCH_TEST_CHILD").is_some() {
+        match Clients::from_env().await {
+            Ok(clients) => println!("{} shards", clients.stream("queries").shards().await.expect("an answer").len()),
+            Err(error) => println!("{error}"),
+        }
+        return;
+    }
+    let said = in_environment(&[]);
+    assert!(said.contains("look for a region on this machine: none found; set AWS_REGION"), "{said}");
+    let said = in_environment(&[("AWS_REGION", "us-east-1")]);
+    assert!(said.contains("look for credentials on this machine: none usable"), "{said}");
+    assert!(said.contains("set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"), "{said}");
+
+    let service = Service::start([says(r#"{"Shards":[]}"#)]);
+    let said = in_environment(&[
+        ("AWS_REGION", "us-east-1"),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
+        ("AWS_ENDPOINT_URL_KINESIS", service.url()),
+    ]);
+    assert!(said.contains("0 shards"), "{said}");
 }

@@ -100,7 +100,7 @@ impl Answer<'_> {
     }
 }
 
-/// An error and what caused it, without the debug output that the SDK's own display adds.
+/// An error and what caused it, on one line, without the debug output that the SDK's own display adds.
 pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -111,7 +111,7 @@ pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
         }
         source = cause.source();
     }
-    text
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

@@ -29,6 +29,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const DATA_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 /// A lease lasts 10 s: an answer that takes longer than this leaves no time to try again before somebody else may own it.
 const LEASE_ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
+/// A service may close a connection at the very moment at which it is used again, and a lease write lost so has an unknown
+/// fate. Whatever is in use is used every few seconds; the rest is closed by us, well before a service would.
+const IDLE_CONNECTION_LIFE: Duration = Duration::from_secs(20);
 /// Metadata services answer within their own short time-outs; this only ends a chain that hangs.
 const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -62,6 +65,7 @@ impl Clients {
 
     async fn load(loader: ConfigLoader) -> Result<Self, Error> {
         let http_client = aws_smithy_http_client::Builder::new()
+            .pool_idle_timeout(IDLE_CONNECTION_LIFE)
             .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
             .build_https();
         let timeouts = TimeoutConfig::builder()
@@ -105,8 +109,8 @@ impl Clients {
             .connect_timeout(CONNECT_TIMEOUT)
             .operation_attempt_timeout(LEASE_ATTEMPT_TIMEOUT)
             .build();
-        let once = self.once.to_builder().timeout_config(soon).build();
-        let patient = aws_sdk_dynamodb::Client::new(&self.patient);
+        let once = self.once.to_builder().timeout_config(soon.clone()).build();
+        let patient = aws_sdk_dynamodb::Client::new(&self.patient.to_builder().timeout_config(soon).build());
         LeaseTable::new(patient, aws_sdk_dynamodb::Client::new(&once), name, self.arn("dynamodb", "table/", name))
     }
 
