@@ -10,6 +10,7 @@
 use dnslog::schema::Schema;
 use std::process::ExitCode;
 use traffic::sets::{self, Set};
+use zonewatch_benches::clock::thread_cpu_ns;
 use zonewatch_benches::limit::Limit;
 use zonewatch_benches::machine;
 use zonewatch_benches::opponents::{Failure, OPPONENTS, PayloadFiles};
@@ -57,7 +58,7 @@ fn bench(set: &Set) -> Result<(), String> {
     );
     let mut stages = stages(set);
     rounds::check(&mut stages)?;
-    let figures = rounds::time(&mut stages, ROUNDS);
+    let figures = rounds::time(&mut stages, ROUNDS, thread_cpu_ns);
     let nanoseconds = |name: &str| {
         let figure = figures.iter().find(|figure| figure.name == name);
         figure.map_or(f64::NAN, |figure| figure.median_ns / set.events as f64)

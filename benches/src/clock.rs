@@ -8,16 +8,15 @@ pub fn thread_cpu_ns() -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
-/// CPU nanoseconds that `work` takes.
-pub fn cpu_ns(work: impl FnOnce()) -> u64 {
-    let start = thread_cpu_ns();
-    work();
-    thread_cpu_ns() - start
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn cpu_ns(work: impl FnOnce()) -> u64 {
+        let start = thread_cpu_ns();
+        work();
+        thread_cpu_ns() - start
+    }
 
     #[test]
     fn sleeping_takes_no_cpu_time_and_working_does() {

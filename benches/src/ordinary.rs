@@ -126,22 +126,23 @@ impl Ordinary {
         let id = event["id"].as_str().ok_or("no id")?;
         let message = event["message"].as_str().ok_or("no message")?;
         let fields: Vec<&str> = message.split(' ').collect();
-        let [version, time, zone_id, sent, query_type, code, protocol, edge, source, subnet, ..] = fields[..] else {
+        let [version, _, zone_id, sent, query_type, code, protocol, edge, source, subnet, ..] = fields[..] else {
             return Err(format!("{} fields in {message:?}", fields.len()).into());
         };
         if !version.starts_with("1.") {
             return Err(format!("version {version}").into());
         }
-        let name = sent.trim_end_matches('.').to_lowercase();
+        // The only escape it has met.
+        let name = sent.trim_end_matches('.').to_lowercase().replace("\\052", "*");
         let relative = name.strip_suffix(zone).map_or(name.as_str(), |below| below.trim_end_matches('.'));
         let facts = self.facts(&name, relative, edge);
 
         let mut record = Map::new();
         let mut put = |key: &str, value: Value| record.insert(key.to_owned(), value);
-        put("time", if time.contains('.') { time.into() } else { time.replace('Z', ".000Z").into() });
+        put("time", event["timestamp"].clone());
         put("id", id.into());
         put("zone", zone.into());
-        put("zone_id", zone_id.into());
+        put("zid", zone_id.into());
         put("name", if relative.is_empty() { "@" } else { relative }.into());
         if !zone.ends_with(facts.registered_domain) {
             put("domain", facts.registered_domain.into());
@@ -157,9 +158,9 @@ impl Ordinary {
             let (network, bits) = subnet.split_once('/').ok_or("no prefix length")?;
             network.parse::<IpAddr>()?;
             bits.parse::<u8>()?;
-            put("subnet", subnet.into());
+            put("net", subnet.into());
         }
-        put("entropy", ((facts.entropy * 1000.0).round() / 1000.0).into());
+        put("ent", ((facts.entropy * 1000.0).round() / 1000.0).into());
         if sent != name {
             put("sent", sent.into());
         }
