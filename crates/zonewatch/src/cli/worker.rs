@@ -115,7 +115,7 @@ async fn work(config: Config, exposition: Exposition) -> Result<(), Failure> {
         tokio::spawn(http::serve(people, http::people(pipeline.view, ready), stopped)),
     ];
     if let (Ok(operations), Ok(people)) = shown {
-        info!(%worker, stream = config.source.stream, table = table_of(&config), %operations, %people, "worker started");
+        info!(%worker, stream = config.source.stream, table = table_of(&config), %operations, %people, "worker starting");
     }
     let outcome = until_the_end(supervisor, &mut signals).await;
     stop.send_replace(true);

@@ -15,7 +15,25 @@ pub fn start_log(log: &Log) -> Result<(), String> {
     started.map_err(|error| format!("start the log: {error}"))
 }
 
-/// What `log.level` selects.
+/// What the SDK warns of comes back to us as an error, which we tell with its action and resource; told twice, it would
+/// bury that.
+const QUIET: &str = "aws_config=error,aws_runtime=error,aws_smithy_runtime=error,aws_smithy_http_client=error";
+
+/// What `log.level` selects. A directive of its own for one of the quiet ones wins.
 pub fn filter(level: &str) -> Result<EnvFilter, String> {
-    EnvFilter::builder().parse(level).map_err(|error| format!("{error}"))
+    EnvFilter::builder().parse(format!("{QUIET},{level}")).map_err(|error| format!("{error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sdk_is_quiet_unless_asked() {
+        let text = |level: &str| filter(level).unwrap().to_string();
+        assert!(text("info").contains("aws_config=error"));
+        assert!(text("info,aws_config=debug").contains("aws_config=debug"));
+        assert!(!text("info,aws_config=debug").contains("aws_config=error"));
+        assert!(filter("zonewatch=loud").is_err());
+    }
 }
