@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 the run failed, 2 the command line or the configuration is wrong, 3 `--strict` found rejects.
 
+pub mod demo;
 pub mod replay;
 pub mod traffic;
 pub mod worker;
@@ -48,6 +49,8 @@ struct Cli {
 enum Command {
     /// Read query logs from Kinesis, as one of a fleet: enrich them, hand them to Firehose, count them for Prometheus
     Worker(worker::Args),
+    /// Play a made-up day with attacks through the whole pipeline, without AWS, live on a status page
+    Demo(demo::Args),
     /// Read query logs from files, in one process without AWS: the same records as a worker would deliver, and a summary
     Replay(replay::Args),
     /// Make realistic, labelled query logs: to files, or to a Kinesis stream
@@ -58,6 +61,7 @@ const OVERVIEW: &str = "\
 Zonewatch watches Amazon Route 53 hosted zones through their query logs.
 
   Without AWS
+    zonewatch demo                                      a made-up day with attacks, live on a status page
     zonewatch replay LOG...                             what is in these logs? Files of any known form, gzip or plain
     zonewatch replay --records out.ndjson LOG...        the enriched records of these logs
     zonewatch traffic --seconds 3600 | zonewatch replay -   an hour of made-up traffic
@@ -78,6 +82,7 @@ pub fn main() -> ExitCode {
             Ok(())
         }
         Some(Command::Worker(args)) => worker::run(args),
+        Some(Command::Demo(args)) => demo::run(args),
         Some(Command::Replay(args)) => replay::run(args),
         Some(Command::Traffic(args)) => traffic::run(args),
     };

@@ -69,8 +69,7 @@ fn schema(text: &str) -> Result<Schema, String> {
 
 /// Replays the inputs and prints what they came to.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let mut config =
-        config::load(args.config.as_deref(), std::env::vars()).map_err(|faults| Failure::usage(faults.to_string()))?;
+    let mut config = config::load(args.config.as_deref(), environment()).map_err(|faults| unsound(&faults.0))?;
     config.records.schema = args.schema.unwrap_or(config.records.schema);
     config.records.original = args.original.unwrap_or(config.records.original);
     let [records, rejects] = [&args.records, &args.rejects].map(|path| path.as_deref().map(Target::from));

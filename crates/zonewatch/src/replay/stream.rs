@@ -167,7 +167,7 @@ struct Inflate {
 enum State {
     Between(Stream),
     /// With the place where the member began.
-    Member(GzDecoder<Stream>, u64),
+    Member(Box<GzDecoder<Stream>>, u64),
     Ended,
 }
 
@@ -179,7 +179,7 @@ impl Inflate {
                 State::Between(mut raw) => {
                     if !raw.fill_buf()?.is_empty() {
                         let start = raw.offset();
-                        self.state = State::Member(GzDecoder::new(raw), start);
+                        self.state = State::Member(Box::new(GzDecoder::new(raw)), start);
                     }
                 }
                 State::Member(mut decoder, start) => match decoder.read(out) {

@@ -44,29 +44,29 @@ impl Summary {
 
         let mut table = Table::new("<><");
         let span = times.map_or(String::new(), |(first, last)| format!("{} to {}", utc(first), utc(last)));
-        table.row(["queries", &grouped(counts.queries), &span]);
+        table.row(&["queries", &grouped(counts.queries), &span]);
         let exact = if names.is_exact() { "" } else { "give or take 1.6 %" };
-        table.row(["distinct names", &grouped(names.estimate()), exact]);
+        table.row(&["distinct names", &grouped(names.estimate()), exact]);
         let by_reason = Reason::ALL.iter().zip(&counts.rejects).map(|(reason, &count)| (reason.as_str(), count));
-        table.row(["rejects", &grouped(self.rejects()), &parts(by_reason)]);
+        table.row(&["rejects", &grouped(self.rejects()), &parts(by_reason)]);
         if counts.late > 0 {
             let why = "older than 5 minutes when their record arrived";
-            table.row(["late queries", &grouped(counts.late), why]);
+            table.row(&["late queries", &grouped(counts.late), why]);
         }
         let left_out = LeftOut::ALL.iter().zip(counts.left_out).map(|(reason, count)| (reason.as_str(), count));
         if counts.left_out.iter().any(|&count| count > 0) {
-            table.row(["left out", &grouped(counts.left_out.iter().sum()), &parts(left_out)]);
+            table.row(&["left out", &grouped(counts.left_out.iter().sum()), &parts(left_out)]);
         }
         if counts.controls > 0 {
-            table.row(["control messages", &grouped(counts.controls), "sent by CloudWatch Logs as a test; dropped"]);
+            table.row(&["control messages", &grouped(counts.controls), "sent by CloudWatch Logs as a test; dropped"]);
         }
         let inputs = if self.inputs == 1 { "1 input".to_owned() } else { format!("{} inputs", self.inputs) };
         let records =
             format!("{inputs}, {} records, inflated {}", grouped(counts.records), bytes(counts.inflated_bytes));
-        table.row(["read", &bytes(self.input_bytes), &records]);
+        table.row(&["read", &bytes(self.input_bytes), &records]);
         let secs = self.elapsed.as_secs_f64();
         let rate = format!("{} queries/s", short(counts.queries as f64 / secs.max(1e-9)));
-        table.row(["took", &format!("{secs:.2} s"), &rate]);
+        table.row(&["took", &format!("{secs:.2} s"), &rate]);
         table
     }
 
@@ -75,18 +75,18 @@ impl Summary {
         let mut zones: Vec<&Zone> = digest.zones().collect();
         zones.sort_by_key(|zone| (Reverse(zone.total()), zone.key()));
         let mut table = Table::new("<>>>>>");
-        table.row(["zone", "queries", "share", "NXDOMAIN", "SERVFAIL", "names"]);
+        table.row(&["zone", "queries", "share", "NXDOMAIN", "SERVFAIL", "names"]);
         for zone in zones.iter().take(ZONES_SHOWN) {
             let id = if zone.key() == zone.name() { String::new() } else { format!("  {}", shown(zone.key())) };
-            table.row(cells(&format!("{}{id}", shown(zone.name())), zone, digest.total()));
+            table.row(&cells(&format!("{}{id}", shown(zone.name())), zone, digest.total()));
         }
         if let Some(rest) = zones.get(ZONES_SHOWN..).filter(|rest| !rest.is_empty()) {
             let total = rest.iter().map(|zone| zone.total()).sum();
             let name = format!("{} more", rest.len());
-            table.row([&name, &grouped(total), &percent(total, digest.total()), "", "", ""]);
+            table.row(&[&name, &grouped(total), &percent(total, digest.total()), "", "", ""]);
         }
         if digest.other().total() > 0 {
-            table.row(cells("zones over the limit", digest.other(), digest.total()));
+            table.row(&cells("zones over the limit", digest.other(), digest.total()));
         }
         table
     }
@@ -105,23 +105,25 @@ impl Summary {
         let mut counts: Vec<_> = counts.filter(|&(_, count)| count > 0).collect();
         counts.sort_by_key(|&(name, count)| (Reverse(count), name));
         let mut table = Table::new("<>>");
-        table.row([head, "queries", "share"]);
+        table.row(&[head, "queries", "share"]);
         for (name, count) in counts {
-            table.row([name, &grouped(count), &percent(count, self.observed.digest.total())]);
+            table.row(&[name, &grouped(count), &percent(count, self.observed.digest.total())]);
         }
         table
     }
 
     fn names(&self) -> Table {
         let total = self.observed.digest.total();
-        let mut names: Vec<_> = zones(&self.observed.digest).flat_map(Zone::top_names).collect();
+        // A count within the error may be of a name like all others: in a flood of made-up names, none stands out.
+        let names = zones(&self.observed.digest).flat_map(Zone::top_names);
+        let mut names: Vec<_> = names.filter(|name| name.count > name.error).collect();
         names.sort_by(|one, two| two.count.cmp(&one.count).then_with(|| one.name.cmp(&two.name)));
         let mut table = Table::new("<>>");
-        table.row(["top names", "queries", "share"]);
+        table.row(&["top names", "queries", "share"]);
         for name in names.iter().take(NAMES_SHOWN) {
             // Counts of a bounded set of counters: never too high, too low by at most the error.
             let least = if name.error > 0 { "at least " } else { "" };
-            table.row([&shown(&name.name), &format!("{least}{}", grouped(name.count)), &percent(name.count, total)]);
+            table.row(&[&shown(&name.name), &format!("{least}{}", grouped(name.count)), &percent(name.count, total)]);
         }
         table
     }
@@ -172,7 +174,7 @@ impl Table {
         Self { sides, rows: Vec::new() }
     }
 
-    fn row<T: AsRef<str>, const N: usize>(&mut self, cells: [T; N]) {
+    fn row<T: AsRef<str>, const N: usize>(&mut self, cells: &[T; N]) {
         self.rows.push(cells.iter().map(|cell| cell.as_ref().to_owned()).collect());
     }
 }
