@@ -85,7 +85,9 @@ enum Happening {
     Reshard,
     Misfortune,
     Calm,
-    Covered,
+    Covered {
+        again: Vec<ShardId>,
+    },
 }
 
 #[derive(Debug)]
@@ -135,7 +137,7 @@ impl World {
         }
         world.at(0, Happening::Records);
         world.at(CALM_FROM, Happening::Calm);
-        world.at(COVERED_BY, Happening::Covered);
+        world.at(COVERED_BY, Happening::Covered { again: Vec::new() });
         if !calm {
             world.at(0, Happening::Misfortune);
         }
@@ -231,7 +233,13 @@ impl World {
             Happening::Reshard => self.stream.reshard(&mut self.chance),
             Happening::Misfortune => self.misfortune(),
             Happening::Calm => self.calm(),
-            Happening::Covered => self.check_covered(),
+            Happening::Covered { again } => {
+                let first = self.now == COVERED_BY;
+                let uncovered = self.check_covered(&again);
+                if first {
+                    self.at(self.now + FAILOVER / 2, Happening::Covered { again: uncovered });
+                }
+            }
         }
     }
 
