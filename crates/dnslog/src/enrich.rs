@@ -5,6 +5,7 @@
 //! whose slots depend on a seed. This module must not know where facts go.
 
 mod entropy;
+mod same;
 mod zones;
 
 pub use crate::edges::Edge;
@@ -16,6 +17,7 @@ use crate::networks::AddressCache;
 use crate::suffix::{SuffixCache, Suffixes};
 use crate::{Query, Source};
 use entropy::Entropy;
+pub(crate) use same::same;
 use std::sync::Arc;
 use zones::{Origin, Zone, Zones};
 
@@ -49,7 +51,7 @@ pub struct Facts<'a> {
     pub client: Option<&'a Network>,
 }
 
-/// Sets of four: networks of 4,096 resolvers and of 1,024 client subnets, about 150 bytes each once they are known.
+/// Cache lines for the networks of 8,192 resolvers by IPv4 and 3,072 by IPv6, and of a quarter as many client subnets.
 const SOURCE_SETS: usize = 1_024;
 const CLIENT_SETS: usize = 256;
 
@@ -91,6 +93,8 @@ impl Enricher {
 
     /// The facts of one query.
     pub fn enrich<'a>(&'a mut self, source: &Source<'a>, query: &Query<'a>) -> Facts<'a> {
+        let asker = query.source_ip.map(|address| self.sources.place_of(address));
+        let client = query.client_subnet.map(|subnet| self.clients.place_of(subnet.address));
         let name = normalize(query.name, &mut self.scratch);
         let place = if query.zone_id.is_empty() {
             of_resolver(&self.reference, &mut self.suffixes, name.text)
@@ -98,7 +102,6 @@ impl Enricher {
             let zone = self.zones.of(&self.reference, source, query.zone_id);
             of_zone(zone, &mut self.suffixes, query.zone_id, name.text)
         };
-        let client = query.client_subnet.map(|subnet| subnet.address);
         Facts {
             zone: place.zone,
             zone_key: if query.zone_id.is_empty() { place.zone } else { query.zone_id },
@@ -110,8 +113,8 @@ impl Enricher {
             longest_label: name.longest_label,
             entropy: self.entropy.of(place.relative_name.as_bytes()),
             edge: self.edge.find(query.edge),
-            source: query.source_ip.and_then(|address| self.sources.of(&self.reference, address)),
-            client: client.and_then(|address| self.clients.of(&self.reference, address)),
+            source: asker.and_then(|place| self.sources.of(&self.reference, place)),
+            client: client.and_then(|place| self.clients.of(&self.reference, place)),
         }
     }
 }
@@ -163,7 +166,7 @@ struct LastEdge {
 
 impl LastEdge {
     fn find(&mut self, name: &str) -> Option<&'static Edge> {
-        if self.name != name {
+        if !same(&self.name, name) {
             self.name.clear();
             self.name.push_str(name);
             self.edge = edges::find(name);

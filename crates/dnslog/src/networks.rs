@@ -7,6 +7,7 @@
 use crate::name::normalize;
 use crate::operators;
 use foldhash::fast::FixedState;
+use hashbrown::HashMap;
 use maxminddb::Reader;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -53,11 +54,8 @@ impl Reference {
         suffixes.filter(|suffix| self.names.contains(*suffix)).last()
     }
 
-    /// Looks an address up in every database. Writes what is known and says whether anything is.
+    /// Looks an address up in every database. Writes what is known into an empty network, and says whether anything is.
     fn look_up(&self, address: IpAddr, network: &mut Network) -> bool {
-        network.country.clear();
-        network.organization.clear();
-        network.asn = 0;
         for database in &self.databases {
             // A database without the address's family, or a damaged row, is a database that does not know the address.
             let row = database.lookup(address).ok().and_then(|found| found.decode::<Row<'_>>().ok().flatten());
@@ -101,7 +99,7 @@ impl fmt::Display for ReferenceError {
 impl std::error::Error for ReferenceError {}
 
 /// What we know about an address's network. Empty text means unknown; `asn` 0 means unknown.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Network {
     /// ISO 3166-1 alpha-2.
     pub country: String,
@@ -180,57 +178,120 @@ fn bare_name(name: &str) -> String {
 /// a seed, because whoever asks chooses the addresses.
 pub(crate) struct AddressCache {
     hasher: FixedState,
-    sets: Box<[Set]>,
-    /// Grows with the first addresses to at most one a slot; then a newcomer takes over the entry it displaces.
-    entries: Vec<Entry>,
+    // A cache line holds eight addresses of IPv4 but three of IPv6, so each family has its own sets.
+    sets4: Box<[Set<u32, 8>]>,
+    sets6: Box<[Set<u128, 3>]>,
+    /// Each network once: a provider's thousand resolvers share one, which stays near the processor.
+    networks: Vec<Network>,
+    numbers: HashMap<Network, u32, FixedState>,
     turn: usize,
 }
 
-const WAYS: usize = 4;
+/// Networks that are remembered. One more, and the cache forgets everything: a rare moment that costs some look-ups.
+const NETWORKS_MAX: usize = 8_192;
 
-/// Addresses of one set; entry numbers count from 1, 0 is an empty slot. All zero at first, so that a cache nobody uses
-/// costs address space alone.
-#[derive(Clone, Copy, Default)]
-struct Set {
-    addresses: [u128; WAYS],
-    entries: [u32; WAYS],
+/// Addresses of one set with the numbers of their networks, in one cache line.
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Set<Address, const WAYS: usize> {
+    addresses: [Address; WAYS],
+    networks: [u32; WAYS],
 }
 
-struct Entry {
-    known: bool,
-    network: Network,
+impl<Address: Copy + Default + Eq, const WAYS: usize> Set<Address, WAYS> {
+    fn many(count: usize) -> Box<[Self]> {
+        vec![Self { addresses: [Address::default(); WAYS], networks: [EMPTY; WAYS] }; count].into()
+    }
+
+    fn find(&self, address: Address) -> Option<u32> {
+        let way = (0..WAYS).find(|way| self.addresses[*way] == address)?;
+        Some(self.networks[way]).filter(|network| *network != EMPTY)
+    }
+
+    fn put(&mut self, address: Address, network: u32, turn: usize) {
+        let way = self.networks.iter().position(|network| *network == EMPTY).unwrap_or(turn % WAYS);
+        self.addresses[way] = address;
+        self.networks[way] = network;
+    }
+}
+
+/// Numbers that stand for no network; those of networks follow.
+const EMPTY: u32 = 0;
+const UNKNOWN: u32 = 1;
+const FIRST: u32 = 2;
+
+/// The set an address belongs to.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    address: IpAddr,
+    set: usize,
 }
 
 impl AddressCache {
-    /// A cache of `sets` × 4 addresses.
+    /// A cache of this many cache lines for each family, a power of two.
     pub(crate) fn new(sets: usize, seed: u64) -> Self {
+        assert!(sets.is_power_of_two(), "a set is chosen by the low bits of a hash");
         let hasher = FixedState::with_seed(seed);
-        Self { hasher, sets: vec![Set::default(); sets].into(), entries: Vec::new(), turn: 0 }
+        let numbers = HashMap::with_hasher(hasher.clone());
+        Self { hasher, sets4: Set::many(sets), sets6: Set::many(sets), networks: Vec::new(), numbers, turn: 0 }
+    }
+
+    /// Where an address belongs. The set is touched, so that it is on its way from memory while the caller does other
+    /// work: under many resolvers this is the only place in enrichment that waits for memory.
+    pub(crate) fn place_of(&self, address: IpAddr) -> Place {
+        let set = match address {
+            IpAddr::V4(address) => {
+                let set = self.hasher.hash_one(address.to_bits()) as usize & (self.sets4.len() - 1);
+                std::hint::black_box(self.sets4[set].networks[0]);
+                set
+            }
+            IpAddr::V6(address) => {
+                let set = self.hasher.hash_one(address.to_bits()) as usize & (self.sets6.len() - 1);
+                std::hint::black_box(self.sets6[set].networks[0]);
+                set
+            }
+        };
+        Place { address, set }
     }
 
     /// The network of an address; `None` if nothing is known about it.
-    pub(crate) fn of(&mut self, reference: &Reference, address: IpAddr) -> Option<&Network> {
-        let number = operators::number(address);
-        let sets = self.sets.len();
-        let set = &mut self.sets[self.hasher.hash_one(number) as usize % sets];
-        let hit = (0..WAYS).find(|way| set.addresses[*way] == number && set.entries[*way] != 0);
-        let index = match hit {
-            Some(way) => set.entries[way],
-            None => {
-                let way = set.entries.iter().position(|entry| *entry == 0).unwrap_or(self.turn % WAYS);
-                self.turn = self.turn.wrapping_add(1);
-                if set.entries[way] == 0 {
-                    self.entries.push(Entry { known: false, network: Network::default() });
-                    set.entries[way] = self.entries.len() as u32;
-                }
-                set.addresses[way] = number;
-                let entry = &mut self.entries[set.entries[way] as usize - 1];
-                entry.known = reference.look_up(address, &mut entry.network);
-                set.entries[way]
-            }
+    pub(crate) fn of(&mut self, reference: &Reference, place: Place) -> Option<&Network> {
+        let remembered = match place.address {
+            IpAddr::V4(address) => self.sets4[place.set].find(address.to_bits()),
+            IpAddr::V6(address) => self.sets6[place.set].find(address.to_bits()),
         };
-        let entry = &self.entries[index as usize - 1];
-        entry.known.then_some(&entry.network)
+        let network = remembered.unwrap_or_else(|| self.learn(reference, place));
+        network.checked_sub(FIRST).map(|index| &self.networks[index as usize])
+    }
+
+    /// Looks an address up, and puts it into its set, if need be in place of another.
+    #[cold]
+    fn learn(&mut self, reference: &Reference, Place { address, set }: Place) -> u32 {
+        let mut network = Network::default();
+        let known = reference.look_up(address, &mut network);
+        let network = if known { self.number_of(network) } else { UNKNOWN };
+        self.turn = self.turn.wrapping_add(1);
+        match address {
+            IpAddr::V4(address) => self.sets4[set].put(address.to_bits(), network, self.turn),
+            IpAddr::V6(address) => self.sets6[set].put(address.to_bits(), network, self.turn),
+        }
+        network
+    }
+
+    fn number_of(&mut self, network: Network) -> u32 {
+        if let Some(number) = self.numbers.get(&network) {
+            return *number;
+        }
+        if self.networks.len() == NETWORKS_MAX {
+            self.sets4 = Set::many(self.sets4.len());
+            self.sets6 = Set::many(self.sets6.len());
+            self.networks.clear();
+            self.numbers.clear();
+        }
+        let number = self.networks.len() as u32 + FIRST;
+        self.networks.push(network.clone());
+        self.numbers.insert(network, number);
+        number
     }
 }
 

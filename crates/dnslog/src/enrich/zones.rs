@@ -1,5 +1,6 @@
 //! The zones of hosted-zone queries, resolved once and remembered: name, labels, and what it settles for names below it.
 
+use super::same;
 use crate::networks::Reference;
 use crate::suffix::Suffixes;
 use crate::{Source, name};
@@ -42,7 +43,7 @@ impl Zone {
     }
 
     fn is(&self, zone_id: &str, log_group: &str) -> bool {
-        self.zone_id == zone_id && self.log_group == log_group
+        same(&self.zone_id, zone_id) && same(&self.log_group, log_group)
     }
 
     /// `name` without this zone; `None` if it lies outside, or the zone's name is unknown.

@@ -2,7 +2,7 @@
 
 use super::*;
 use proptest::prelude::*;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// A value of the MaxMind DB format, as far as rows and metadata need it.
 enum Data<'a> {
@@ -111,7 +111,9 @@ fn database(rows: &[(&str, Data<'_>)]) -> Vec<u8> {
 }
 
 fn known(reference: &Reference, address: &str) -> Option<Network> {
-    AddressCache::new(4, 1).of(reference, address.parse().expect("an address")).cloned()
+    let mut cache = AddressCache::new(4, 1);
+    let place = cache.place_of(address.parse().expect("an address"));
+    cache.of(reference, place).cloned()
 }
 
 fn network(country: &str, asn: u32, organization: &str, operator: &'static str) -> Option<Network> {
@@ -195,21 +197,34 @@ fn damaged_databases_never_panic() {
     }
 }
 
+#[test]
+fn too_many_networks_make_the_cache_forget_and_learn_anew() {
+    let mut cache = AddressCache::new(16, 1);
+    let numbers: Vec<u32> =
+        (0..=NETWORKS_MAX as u32).map(|asn| cache.number_of(Network { asn, ..Network::default() })).collect();
+    assert_eq!((numbers[0], numbers[NETWORKS_MAX - 1], numbers[NETWORKS_MAX]), (FIRST, NETWORKS_MAX as u32 + 1, FIRST));
+    assert_eq!((cache.networks.len(), cache.networks[0].asn), (1, NETWORKS_MAX as u32));
+}
+
 proptest! {
     /// However addresses crowd into few sets, the cache says what a look-up says, and stays as large as it was made.
     #[test]
-    fn the_cache_agrees_with_the_databases(addresses in prop::collection::vec(0_u32..300, 1..600)) {
+    fn the_cache_agrees_with_the_databases(addresses in prop::collection::vec((0_u32..300, any::<bool>()), 1..600)) {
         let rows = [
             ("192.0.2.0/25", Map(vec![("country_code", Text("DE"))])),
             ("192.0.2.128/25", Map(vec![("country_code", Text("FR")), ("asn", Number(1))])),
+            ("2001:db8::/121", Map(vec![("country_code", Text("CH"))])),
         ];
         let reference = Reference::new(Vec::new(), vec![database(&rows)]).expect("a database");
         let mut cache = AddressCache::new(8, 1);
-        for address in addresses {
-            let address: IpAddr = Ipv4Addr::from_bits(0xc000_0200 + address).into();
-            let mut fresh = AddressCache::new(1, 9);
-            prop_assert_eq!(cache.of(&reference, address), fresh.of(&reference, address));
+        for (host, is_v4) in addresses {
+            let address: IpAddr = match is_v4 {
+                true => Ipv4Addr::from_bits(0xc000_0200 + host).into(),
+                false => Ipv6Addr::from_bits((0x2001_0db8 << 96) + u128::from(host)).into(),
+            };
+            let place = cache.place_of(address);
+            prop_assert_eq!(cache.of(&reference, place).cloned(), known(&reference, &address.to_string()));
         }
-        prop_assert!(cache.entries.len() <= 8 * WAYS);
+        prop_assert_eq!((cache.sets4.len(), cache.sets6.len(), cache.networks.len() <= 3), (8, 8, true));
     }
 }

@@ -3,6 +3,13 @@
 use crate::{Query, QueryType, ResponseCode, Transport};
 use std::net::IpAddr;
 
+/// A protocol of layer 4.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Protocol {
+    Udp,
+    Tcp,
+}
+
 impl<'a> Query<'a> {
     /// The query type: the mnemonic, or the log's own text where it is none of the known.
     pub(super) fn type_text(&self) -> &'a str {
@@ -14,12 +21,12 @@ impl<'a> Query<'a> {
         if self.response_code == ResponseCode::Other { self.response_code_text } else { self.response_code.as_str() }
     }
 
-    /// The layer 4 protocol and its IANA number: DNS over TLS and over HTTPS (up to version 2) are carried by TCP.
-    /// `None` for what we do not know.
-    pub(super) fn protocol(&self) -> Option<(&'static str, u8)> {
+    /// The layer 4 protocol. DNS over TLS and over HTTPS (up to version 2) are carried by TCP. `None` for what we do not
+    /// know.
+    pub(super) fn protocol(&self) -> Option<Protocol> {
         match self.transport {
-            Transport::Udp => Some(("udp", 17)),
-            Transport::Tcp | Transport::Dot | Transport::Doh => Some(("tcp", 6)),
+            Transport::Udp => Some(Protocol::Udp),
+            Transport::Tcp | Transport::Dot | Transport::Doh => Some(Protocol::Tcp),
             Transport::Other => None,
         }
     }

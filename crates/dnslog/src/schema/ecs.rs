@@ -1,7 +1,8 @@
 //! `ecs`: Elastic Common Schema. Fields that ECS lacks are under `aws.*`, where the Elastic integrations for Route 53 and
 //! CloudWatch have a name for them, and else under `zonewatch.*`.
 
-use super::json::{entropy, member, number, number_member, open, quoted, text};
+use super::answer::Protocol;
+use super::json::{entropy, member, number, number_member, open, put, put_plain, quoted, text};
 use super::{Event, Writer};
 use crate::{Network, ResolverFields, ResponseCode};
 
@@ -25,9 +26,7 @@ pub(super) fn write(writer: &mut Writer, event: &Event<'_>, out: &mut Vec<u8>) {
     }
     out.push(b']');
     if writer.original {
-        out.extend_from_slice(b",\"original\":\"");
-        text(out, query.original);
-        out.push(b'"');
+        put(out, b",\"original\":\"", query.original);
     }
     dns(event, out);
     network(event, out);
@@ -73,9 +72,7 @@ pub(super) fn write(writer: &mut Writer, event: &Event<'_>, out: &mut Vec<u8>) {
         middle
     });
     out.extend_from_slice(middle);
-    if !query.client_subnet_text.is_empty() {
-        member(out, "edns_client_subnet", query.client_subnet_text);
-    }
+    member(out, "edns_client_subnet", query.client_subnet_text);
     if let Some(fields) = query.resolver {
         resolver(fields, out);
     }
@@ -153,17 +150,17 @@ fn dns(event: &Event<'_>, out: &mut Vec<u8>) {
     text(out, facts.name);
     out.extend_from_slice(b"\",\"type\":\"");
     text(out, query.type_text());
-    out.extend_from_slice(b"\",\"class\":\"");
-    text(out, query.class);
-    out.push(b'"');
+    put(out, b"\",\"class\":\"", query.class);
     if !facts.registered_domain.is_empty() {
         let subdomain = facts.name.len() - facts.registered_domain.len();
-        out.extend_from_slice(b",\"registered_domain\":\"");
-        text(out, facts.registered_domain);
-        out.push(b'"');
-        member(out, "subdomain", &facts.name[..subdomain.saturating_sub(1)]);
+        put(out, b",\"registered_domain\":\"", facts.registered_domain);
+        if subdomain > 1 {
+            put(out, b",\"subdomain\":\"", &facts.name[..subdomain - 1]);
+        }
     }
-    member(out, "top_level_domain", facts.public_suffix);
+    if !facts.public_suffix.is_empty() {
+        put(out, b",\"top_level_domain\":\"", facts.public_suffix);
+    }
     out.push(b'}');
     if let Some(fields) = query.resolver {
         answers(event, fields, out);
@@ -204,30 +201,26 @@ fn list<'a>(out: &mut Vec<u8>, values: impl Iterator<Item = &'a str>) {
 
 fn network(event: &Event<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(b",\"network\":{\"protocol\":\"dns\"");
-    if let Some((name, number)) = event.query.protocol() {
-        member(out, "transport", name);
-        // A keyword in ECS, not a number.
-        out.extend_from_slice(if number == 17 { b",\"iana_number\":\"17\"" } else { b",\"iana_number\":\"6\"" });
-    }
-    match event.query.ip_version() {
-        Some(4) => out.extend_from_slice(b",\"type\":\"ipv4\""),
-        Some(_) => out.extend_from_slice(b",\"type\":\"ipv6\""),
-        None => {}
-    }
-    out.push(b'}');
+    // The number is a keyword in ECS, so it is text.
+    out.extend_from_slice(match event.query.protocol() {
+        Some(Protocol::Udp) => b",\"transport\":\"udp\",\"iana_number\":\"17\"",
+        Some(Protocol::Tcp) => b",\"transport\":\"tcp\",\"iana_number\":\"6\"",
+        None => b"",
+    });
+    out.extend_from_slice(match event.query.ip_version() {
+        Some(4) => b",\"type\":\"ipv4\"}",
+        Some(_) => b",\"type\":\"ipv6\"}",
+        None => b"}",
+    });
 }
 
 /// `source.*` (who asked Route 53), `client.*` (the client subnet a resolver passed on) and `related.*`.
 fn addresses(event: &Event<'_>, out: &mut Vec<u8>) {
     let Event { query, facts, .. } = event;
     if !query.source_ip_text.is_empty() {
-        out.extend_from_slice(b",\"source\":{\"address\":\"");
-        text(out, query.source_ip_text);
-        out.push(b'"');
+        put(out, b",\"source\":{\"address\":\"", query.source_ip_text);
         if query.source_ip.is_some() {
-            out.extend_from_slice(b",\"ip\":\"");
-            text(out, query.source_ip_text);
-            out.push(b'"');
+            put(out, b",\"ip\":\"", query.source_ip_text);
         }
         if let Some(port) = query.resolver.and_then(|fields| fields.source_port) {
             number_member(out, "port", port);
@@ -238,9 +231,7 @@ fn addresses(event: &Event<'_>, out: &mut Vec<u8>) {
         out.push(b'}');
     }
     if !query.client_subnet_text.is_empty() {
-        out.extend_from_slice(b",\"client\":{\"address\":\"");
-        text(out, query.client_subnet_text);
-        out.push(b'"');
+        put(out, b",\"client\":{\"address\":\"", query.client_subnet_text);
         if let Some(network) = facts.client {
             country_and_system(network, out);
         }
@@ -277,11 +268,12 @@ fn country_and_system(network: &Network, out: &mut Vec<u8>) {
 
 /// Operators of well-known public resolvers: of the address that asked, and of the client subnet.
 fn operators(event: &Event<'_>, out: &mut Vec<u8>) {
-    for (network, object) in [(event.facts.source, "resolver"), (event.facts.client, "client")] {
+    for (network, before) in [
+        (event.facts.source, b",\"resolver\":{\"operator\":\"".as_slice()),
+        (event.facts.client, b",\"client\":{\"operator\":\""),
+    ] {
         if let Some(network) = network.filter(|network| !network.operator.is_empty()) {
-            open(out, object);
-            out.push(b'{');
-            member(out, "operator", network.operator);
+            put_plain(out, before, network.operator);
             out.push(b'}');
         }
     }

@@ -17,14 +17,48 @@ pub(super) fn text(out: &mut Vec<u8>, value: &str) {
     }
 }
 
+/// Appends JSON that ends with an opening quote, a text, and the closing quote.
+#[inline]
+pub(super) fn put(out: &mut Vec<u8>, before: &[u8], value: &str) {
+    out.extend_from_slice(before);
+    text(out, value);
+    out.push(b'"');
+}
+
+/// The same for texts that need no escape: addresses, country codes, names of our own.
+#[inline]
+pub(super) fn put_plain(out: &mut Vec<u8>, before: &[u8], value: &str) {
+    out.extend_from_slice(before);
+    out.extend_from_slice(value.as_bytes());
+    out.push(b'"');
+}
+
 /// Whether a byte must be escaped.
 const fn is_special(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
 }
 
-/// Looks at every byte, without leaving early, so that the compiler can make vector code of it.
+/// Whether no byte must be escaped. Eight bytes at a time, the last eight overlapping those before: texts are short, and
+/// what a vector loop leaves to its end would cost more than the loop.
 fn is_plain(bytes: &[u8]) -> bool {
-    !bytes.iter().fold(false, |special, byte| special | is_special(*byte))
+    match bytes.last_chunk::<8>() {
+        Some(last) => {
+            let (chunks, _) = bytes.as_chunks::<8>();
+            let special = chunks.iter().fold(special_of(last), |special, chunk| special | special_of(chunk));
+            special == 0
+        }
+        None => !bytes.iter().any(|byte| is_special(*byte)),
+    }
+}
+
+/// Not zero if one of eight bytes must be escaped. A byte below n, for n up to 128, is found by subtracting n from each
+/// byte: it borrows, and had no high bit of its own; a quote or a backslash is a zero once its own pattern is taken out.
+fn special_of(chunk: &[u8; 8]) -> u64 {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGH: u64 = ONES << 7;
+    let bytes = u64::from_ne_bytes(*chunk);
+    let below = |bytes: u64, limit: u8| bytes.wrapping_sub(ONES * limit as u64) & !bytes & HIGH;
+    below(bytes, 0x20) | below(bytes ^ (ONES * b'"' as u64), 1) | below(bytes ^ (ONES * b'\\' as u64), 1)
 }
 
 #[cold]
@@ -195,6 +229,18 @@ mod tests {
         fn any_text_survives(value in "(?s).{0,60}") {
             let json = written(|out| quoted(out, &value));
             prop_assert_eq!(serde_json::from_str::<String>(&json).expect("valid JSON"), value);
+        }
+
+        #[test]
+        fn what_must_be_escaped_is_seen_wherever_it_stands(
+            mut value in prop::collection::vec(any::<u8>().prop_filter("plain", |byte| !is_special(*byte)), 1..40),
+            place in any::<prop::sample::Index>(),
+            special in prop::sample::select(vec![0, 1, 9, 10, 0x1f, b'"', b'\\']),
+        ) {
+            prop_assert!(is_plain(&value));
+            let at = place.index(value.len());
+            value[at] = special;
+            prop_assert!(!is_plain(&value));
         }
 
         #[test]

@@ -3,41 +3,36 @@
 //! A Kinesis record of CloudWatch Logs is of one log stream, so of one zone and one edge location: the parts of a line
 //! that depend on these alone stay the same for hundreds of lines.
 
+use crate::enrich::same;
+
 /// Bytes rendered from some texts. It compares the texts themselves, never where they are: their buffers are reused.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Memo {
-    key: Vec<u8>,
-    key_lengths: Vec<usize>,
+    key: Vec<String>,
     /// What was rendered, in two parts.
     bytes: Vec<u8>,
     middle: usize,
 }
 
 impl Memo {
-    /// The two parts rendered from these texts, by `render` if they are not at hand. `render` appends
-    /// both and returns where the second begins.
-    pub(super) fn of(&mut self, key: &[&str], render: impl FnOnce(&mut Vec<u8>) -> usize) -> (&[u8], &[u8]) {
-        if !self.holds(key) {
-            self.key.clear();
-            self.key_lengths.clear();
-            for part in key {
-                self.key.extend_from_slice(part.as_bytes());
-                self.key_lengths.push(part.len());
+    /// The two parts rendered from these texts, by `render` if they are not at hand. `render` appends both and returns
+    /// where the second begins.
+    pub(super) fn of<const TEXTS: usize>(
+        &mut self,
+        key: &[&str; TEXTS],
+        render: impl FnOnce(&mut Vec<u8>) -> usize,
+    ) -> (&[u8], &[u8]) {
+        let holds = self.key.len() == TEXTS && self.key.iter().zip(key).all(|(known, text)| same(known, text));
+        if !holds {
+            self.key.resize(TEXTS, String::new());
+            for (known, text) in self.key.iter_mut().zip(key) {
+                known.clear();
+                known.push_str(text);
             }
             self.bytes.clear();
             self.middle = render(&mut self.bytes);
         }
         self.bytes.split_at(self.middle)
-    }
-
-    fn holds(&self, key: &[&str]) -> bool {
-        let mut rest = self.key.as_slice();
-        self.key_lengths.len() == key.len()
-            && key.iter().zip(&self.key_lengths).all(|(part, length)| {
-                let (known, after) = rest.split_at(*length);
-                rest = after;
-                part.as_bytes() == known
-            })
     }
 }
 

@@ -1,6 +1,7 @@
 //! `ocsf`: OCSF DNS Activity (class 4003). What the class has no attribute for is in `unmapped`.
 
-use super::json::{entropy, member, number, number_member, open, quoted, text};
+use super::answer::Protocol;
+use super::json::{entropy, member, number, number_member, open, put, quoted, text};
 use super::{Event, Writer};
 use crate::{Network, ResolverFields, ResponseCode};
 
@@ -58,9 +59,7 @@ pub(super) fn write(writer: &mut Writer, event: &Event<'_>, out: &mut Vec<u8>) {
     out.extend_from_slice(end);
     unmapped(event, out);
     if writer.original {
-        out.extend_from_slice(b",\"raw_data\":\"");
-        text(out, query.original);
-        out.push(b'"');
+        put(out, b",\"raw_data\":\"", query.original);
     }
     out.extend_from_slice(b"}\n");
 }
@@ -110,9 +109,7 @@ fn constant_end(event: &Event<'_>, out: &mut Vec<u8>) {
 
 fn unmapped(event: &Event<'_>, out: &mut Vec<u8>) {
     let Event { query, facts, .. } = event;
-    out.extend_from_slice(b",\"relative_name\":\"");
-    text(out, facts.relative_name);
-    out.push(b'"');
+    put(out, b",\"relative_name\":\"", facts.relative_name);
     if let Some(sent) = event.sent_name() {
         member(out, "sent_name", sent);
     }
@@ -250,10 +247,11 @@ fn connection(event: &Event<'_>, out: &mut Vec<u8>) {
         None => b",\"connection_info\":{\"direction_id\":1,\"direction\":\"Inbound\"".as_slice(),
         Some(_) => b",\"connection_info\":{\"direction_id\":0,\"direction\":\"Unknown\"",
     });
-    if let Some((name, protocol)) = event.query.protocol() {
-        member(out, "protocol_name", name);
-        number_member(out, "protocol_num", protocol);
-    }
+    out.extend_from_slice(match event.query.protocol() {
+        Some(Protocol::Udp) => b",\"protocol_name\":\"udp\",\"protocol_num\":17",
+        Some(Protocol::Tcp) => b",\"protocol_name\":\"tcp\",\"protocol_num\":6",
+        None => b"",
+    });
     if let Some(version) = event.query.ip_version() {
         number_member(out, "protocol_ver_id", version);
     }
