@@ -1,6 +1,6 @@
 //! The tree keeps its own rules. Each rule is seen to find its fault beside its definition, in `src/tidy`.
 
-use zonewatch_tests::tidy::{Source, code, crates, sources, text};
+use zonewatch_tests::tidy::{Source, code, crates, packages, sources, text};
 
 fn holds(rule: fn(&[Source]) -> Vec<String>) {
     let faults = rule(&sources());
@@ -19,6 +19,14 @@ fn pure_crates_need_nothing_that_reaches_outside() {
         let faults = crates::purity(name, &crates::all_of(name));
         assert!(faults.is_empty(), "\n{}", faults.join("\n"));
     }
+}
+
+#[test]
+fn everything_compiled_in_may_be_used_and_is_there_once() {
+    let packages = packages::all();
+    assert!(packages.len() > 100, "cargo metadata names {} packages", packages.len());
+    let faults = [packages::licences(&packages), packages::copies(&packages)].concat();
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
 }
 
 #[test]

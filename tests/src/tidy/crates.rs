@@ -78,7 +78,7 @@ pub fn purity(name: &str, needs: &[String]) -> Vec<String> {
     needs.iter().filter(impure).map(|need| format!("{name} needs {need}, which is not pure")).collect()
 }
 
-fn cargo(arguments: &[&str]) -> Vec<u8> {
+pub(super) fn cargo(arguments: &[&str]) -> Vec<u8> {
     let output =
         Command::new("cargo").args(arguments).arg("--locked").current_dir(root()).output().expect("cargo runs");
     assert!(output.status.success(), "cargo {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));

@@ -5,6 +5,7 @@
 
 pub mod code;
 pub mod crates;
+pub mod packages;
 pub mod text;
 
 use std::fs;

@@ -19,7 +19,8 @@ fn addresses(said: &str) -> Vec<String> {
 #[test]
 fn the_demo_shows_itself_on_loopback_only() {
     let folder = Folder::create();
-    let mut demo = Process::start(&mut zonewatch(&["demo", "--port", "0", "--speed", "600"]), &folder.file("log"));
+    let arguments = ["demo", "--port", "0", "--metrics-port", "0", "--speed", "600"];
+    let mut demo = Process::start(&mut zonewatch(&arguments), &folder.file("log"));
     let page_of = |path: &str| {
         wait_for(path, PATIENCE, || {
             let found = addresses(&demo.said());
