@@ -10,7 +10,7 @@ pub(crate) fn parse(text: &str) -> Option<IpAddr> {
 }
 
 /// The same. `bytes` begin with those of `text` and may go on behind it, which makes reading an IPv4 address quicker.
-#[inline]
+#[inline(always)]
 pub(crate) fn parse_before(text: &str, bytes: &[u8]) -> Option<IpAddr> {
     match parse_v4(bytes, text.len()) {
         Some(address) => Some(IpAddr::V4(address)),
@@ -49,11 +49,11 @@ fn digit(byte: u8) -> Option<u8> {
     byte.is_ascii_digit().then(|| byte - b'0')
 }
 
-/// The IPv4 address in the first `length` bytes; `None` if it is none, or if there are not sixteen bytes to look at.
+/// The IPv4 address in the first `length` bytes; `None` if it is none, or if there are not enough bytes to look at.
 ///
 /// Where the dots are is found in all bytes at once, and each number is then a shift and a sum: the lengths of an
 /// address's numbers are nothing that a processor could predict.
-#[inline]
+#[inline(always)]
 fn parse_v4(bytes: &[u8], length: usize) -> Option<Ipv4Addr> {
     const ONES: u64 = 0x0101_0101_0101_0101;
     let word = u128::from_le_bytes(*bytes.first_chunk()?);
@@ -75,21 +75,21 @@ fn parse_v4(bytes: &[u8], length: usize) -> Option<Ipv4Addr> {
     if third >= 64 || dots & dots.wrapping_sub(1) != 0 {
         return None;
     }
-    let a = number(word, 0, first)?;
-    let b = number(word, first + 1, second)?;
-    let c = number(word, second + 1, third)?;
-    let d = number(word, third + 1, length as u32)?;
+    let a = number(bytes, 0, first)?;
+    let b = number(bytes, first + 1, second)?;
+    let c = number(bytes, second + 1, third)?;
+    let d = number(bytes, third + 1, length as u32)?;
     Some(Ipv4Addr::from_bits(a << 24 | b << 16 | c << 8 | d))
 }
 
 /// The number up to 255 between two places, without leading zeros.
-#[inline]
-fn number(word: u128, from: u32, to: u32) -> Option<u32> {
+#[inline(always)]
+fn number(bytes: &[u8], from: u32, to: u32) -> Option<u32> {
     let length = to.wrapping_sub(from);
     if !(1..=3).contains(&length) {
         return None;
     }
-    let digits = (word >> (8 * from)) as u32;
+    let digits = u32::from_le_bytes(*bytes.get(from as usize..)?.first_chunk()?);
     let unused_bits = 8 * (4 - length);
     // The last digit in the highest byte, zeros below the first.
     let values = (digits << unused_bits).wrapping_sub(0x3030_3030 << unused_bits);
@@ -98,6 +98,19 @@ fn number(word: u128, from: u32, to: u32) -> Option<u32> {
     let value = 100 * (values >> 8 & 0xff) + 10 * (values >> 16 & 0xff) + (values >> 24);
     (are_digits && !leads_with_zero && value <= 255).then_some(value)
 }
+
+/// What each byte is as a hexadecimal digit; 255 for none.
+const HEX: [u8; 256] = {
+    let mut table = [255; 256];
+    let mut value = 0;
+    while value < 16 {
+        let digit = b"0123456789abcdef"[value as usize];
+        table[digit as usize] = value;
+        table[digit.to_ascii_uppercase() as usize] = value;
+        value += 1;
+    }
+    table
+};
 
 /// The IPv6 address, if it is written in hexadecimal alone; the library decides about what is not.
 fn parse_v6(text: &[u8]) -> Option<Ipv6Addr> {
@@ -110,9 +123,9 @@ fn parse_v6(text: &[u8]) -> Option<Ipv6Addr> {
     while !rest.is_empty() {
         let (mut group, mut digits) = (0, 0);
         while let [byte, after @ ..] = rest
-            && let Some(value) = char::from(*byte).to_digit(16)
+            && HEX[usize::from(*byte)] < 16
         {
-            group = group << 4 | value;
+            group = group << 4 | u32::from(HEX[usize::from(*byte)]);
             digits += 1;
             rest = after;
         }

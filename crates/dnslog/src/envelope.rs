@@ -29,7 +29,7 @@ pub(crate) fn read<V: Visit>(session: &mut Session<'_, V>, text: &Text<'_>, at: 
             if session.is_over { text.bytes.len() } else { end }
         }
         (_, None) => {
-            let end = limit(text, at);
+            let end = if session.patience_bytes == 0 { text.bytes.len() } else { limit(text, at) };
             if session.has_room(&source, text, at) {
                 session.reject_damage(&source, text, at..end);
             }

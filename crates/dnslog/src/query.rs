@@ -179,7 +179,7 @@ const fn folded(text: &[u8]) -> u64 {
 }
 
 /// The same of the bytes between two places, quicker if there are eight to look at.
-#[inline]
+#[inline(always)]
 pub(crate) fn folded_at(bytes: &[u8], from: usize, to: usize) -> u64 {
     let length = to.wrapping_sub(from);
     match bytes.get(from..).and_then(|rest| rest.first_chunk()) {

@@ -1,7 +1,7 @@
 //! The decoding of one record: what it counts, what it hands over, and the text it works on.
 
 use crate::line::LineParser;
-use crate::{BytesForm, Decoded, Limits, Query, Reason, Reject, Source, Visit, json};
+use crate::{BytesForm, Decoded, Limits, Query, Reason, Reject, Source, Visit, json, scan};
 use std::ops::Range;
 
 /// The longest message: CloudWatch Logs takes log events of up to 1 MiB.
@@ -32,7 +32,7 @@ pub(crate) struct Text<'t> {
 impl<'t> Text<'t> {
     pub(crate) fn new(bytes: &'t [u8], form: BytesForm, base: usize) -> Self {
         let trimmed_end = bytes.trim_ascii_end().len();
-        Self { bytes, valid: str::from_utf8(bytes).ok(), form, base, trimmed_end }
+        Self { bytes, valid: scan::text_of(bytes), form, base, trimmed_end }
     }
 
     /// A part; `None` if it is not UTF-8.
