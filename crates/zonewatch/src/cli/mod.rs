@@ -64,7 +64,7 @@ Zonewatch watches Amazon Route 53 hosted zones through their query logs.
     zonewatch demo                                      a made-up day with attacks, live on a status page
     zonewatch replay LOG...                             what is in these logs? Files of any known form, gzip or plain
     zonewatch replay --records out.ndjson LOG...        the enriched records of these logs
-    zonewatch traffic --seconds 3600 | zonewatch replay -   an hour of made-up traffic
+    zonewatch traffic --seconds 60 | zonewatch replay - what a minute of made-up traffic looks like
 
   With AWS
     zonewatch worker --config zonewatch.toml --check    is the configuration sound?
