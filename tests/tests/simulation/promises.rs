@@ -24,9 +24,8 @@ impl World {
     pub fn check_covered(&mut self, again: &[ShardId]) -> Vec<ShardId> {
         let open = self.stream.open_shards();
         let uncovered: Vec<ShardId> = open.into_iter().filter(|shard| !self.is_covered(shard)).collect();
-        for shard in uncovered.iter().filter(|shard| again.contains(shard)) {
-            panic!("nobody reads {shard} at {}: {:?}", self.now, self.table.get(shard));
-        }
+        let unread: Vec<&ShardId> = uncovered.iter().filter(|shard| again.contains(shard)).collect();
+        assert!(unread.is_empty(), "nobody reads {unread:?} at {}", self.now);
         for shard in &uncovered {
             let row = self.table.get(shard);
             assert!(row.is_some_and(|row| row.owner.is_none()), "{shard} is not on its way, but {row:?}");
