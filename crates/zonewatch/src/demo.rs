@@ -215,19 +215,27 @@ mod tests {
         };
         let end_ms = short(START_MS).end_ms();
         let clock = Clock::scaled(end_ms - 30_000, 1_000.0);
-        let stream = Arc::new(memory::Stream::new("s", 1, Arc::new(move || clock.now_ms())));
+        let kept = memory::Settings { cursor_life: Duration::from_secs(1 << 30), ..memory::Settings::default() };
+        let now: memory::Clock = Arc::new(move || clock.now_ms());
+        let stream = Arc::new(memory::Stream::with_settings("s", 1, now, kept));
         let feeder = tokio::spawn(feed_for_ever(short(START_MS), short, stream.clone(), clock));
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        feeder.abort();
         let shard = stream.shards().await.expect("a stream")[0].id.clone();
-        let cursor = stream.cursor(&shard, &cloud::Start::TrimHorizon).await.expect("a cursor");
-        let records = stream.read(&shard, &cursor, 10_000).await.expect("a read").records;
+        let mut cursor = stream.cursor(&shard, &cloud::Start::TrimHorizon).await.expect("a cursor");
         let mut decoder = dnslog::Decoder::new(dnslog::Limits::default());
         let mut latest = Latest(0);
-        for record in &records {
-            decoder.decode(&record.data, &mut latest);
-        }
-        assert!(latest.0 > end_ms, "the latest event is at {}", latest.0);
+        let followed = async {
+            while latest.0 < end_ms + 60_000 {
+                let batch = stream.read(&shard, &cursor, 10_000).await.expect("a read");
+                for record in &batch.records {
+                    decoder.decode(&record.data, &mut latest);
+                }
+                cursor = batch.next.expect("an open shard");
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let followed = tokio::time::timeout(Duration::from_secs(60), followed).await;
+        feeder.abort();
+        followed.expect("events of the next day come");
     }
 
     struct Latest(i64);

@@ -23,7 +23,7 @@ Inputs are recognised by content, gzip or plain:
 Examples:
   zonewatch replay export/*.gz                              what is in these logs?
   zonewatch replay --records out.ndjson export/*.gz         the records a worker would deliver
-  aws logs tail GROUP --format short | zonewatch replay -   from a pipe
+  zcat export/*.gz | grep Z123 | zonewatch replay -         from a pipe
   zonewatch replay --records - --schema lean log.gz | jq .  to a pipe
 
 Exit codes: 0 done, 1 failed or not a query log, 2 wrong arguments, 3 something was rejected (--strict).";
@@ -44,7 +44,7 @@ pub struct Args {
     /// The form of records: `ecs`, `ocsf` or `lean`. Default: the configuration's, else `ecs`.
     #[arg(long, value_name = "SCHEMA", value_parser = schema)]
     schema: Option<Schema>,
-    /// Whether records keep the original log line: `true` or `false`.
+    /// Whether records keep the original log line. Default: the configuration's; not with `--schema lean`.
     #[arg(long, value_name = "BOOL")]
     original: Option<bool>,
     /// The configuration: zone names, network databases, filters, limits.
@@ -71,7 +71,9 @@ fn schema(text: &str) -> Result<Schema, String> {
 pub fn run(args: Args) -> Result<(), Failure> {
     let mut config = config::load(args.config.as_deref(), environment()).map_err(|faults| unsound(&faults.0))?;
     config.records.schema = args.schema.unwrap_or(config.records.schema);
-    config.records.original = args.original.unwrap_or(config.records.original);
+    // Whoever asks for the short form does not mean the long line in it, unless asked for too.
+    let original = config.records.original && args.schema != Some(Schema::Lean);
+    config.records.original = args.original.unwrap_or(original);
     let [records, rejects] = [&args.records, &args.rejects].map(|path| path.as_deref().map(Target::from));
     if records.is_some() && records == rejects {
         return Err(Failure::usage("write records and rejects: both go to the same place; name two"));

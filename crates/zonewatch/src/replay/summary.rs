@@ -120,6 +120,9 @@ impl Summary {
         names.sort_by(|one, two| two.count.cmp(&one.count).then_with(|| one.name.cmp(&two.name)));
         let mut table = Table::new("<>>");
         table.row(&["top names", "queries", "share"]);
+        if names.is_empty() {
+            table.row(&["none stands out", "", ""]);
+        }
         for name in names.iter().take(NAMES_SHOWN) {
             // Counts of a bounded set of counters: never too high, too low by at most the error.
             let least = if name.error > 0 { "at least " } else { "" };
