@@ -57,8 +57,11 @@ pub struct Shared {
     /// Time.
     pub clock: Clock,
     /// Told of every acknowledged epoch: metrics and the status page.
-    pub acknowledged: Box<dyn Fn(&Digest, &Counts) + Send + Sync>,
+    pub acknowledged: Acknowledged,
 }
+
+/// Told of an acknowledged epoch.
+pub type Acknowledged = Box<dyn Fn(&Digest, &Counts) + Send + Sync>;
 
 /// As many observers as there are cores, whatever the number of shards: a decoder may hold 64 MiB for a moment.
 pub struct Observers {
@@ -97,7 +100,7 @@ pub async fn run(held: Held, shared: Arc<Shared>) {
     match task.work().await {
         Ok(()) => info!(%shard, checkpoint = task.committed.as_str(), "shard handed back"),
         Err(LeaseLost) => {
-            warn!(%shard, checkpoint = task.committed.as_str(), "lease lost; what was under way is left to the next owner")
+            warn!(%shard, checkpoint = task.committed.as_str(), "lease lost; what was under way is left to the next owner");
         }
     }
 }
