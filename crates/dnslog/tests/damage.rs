@@ -17,8 +17,9 @@ fn a_record_cut_at_any_byte_keeps_every_event_before_the_cut() {
         assert_eq!(kept.rejects.len(), 1, "{length}: {:?}", kept.rejects);
         let lost = &kept.rejects[0];
         assert_eq!(lost.reason, Reason::BadJson, "{length}");
-        let loss = text[..length].trim_end_matches([',', ' ']).len();
-        assert_eq!(lost.offset + lost.bytes.len(), loss, "{length}");
+        // Nothing but a separator may lie behind what is rejected.
+        let behind = &text[lost.offset + lost.bytes.len()..length];
+        assert!(matches!(behind, "" | "," | " "), "{length}: {behind:?}");
     }
 }
 
@@ -236,10 +237,10 @@ fn damage_made_for_the_purpose_costs_no_time() {
     // Each of these would take hours if every start that is found were read to its end.
     for unit in [r#"{"id":"a","x":["#, "{\"a\":[\n", r#"{"messageType":["#, r#"{"id":""#, "[", "{\n"] {
         let mut text = ENVELOPE_HEAD.to_owned();
-        text.push_str(&unit.repeat((2 << 20) / unit.len()));
+        text.push_str(&unit.repeat((256 << 10) / unit.len()));
         let kept = decode(text.as_bytes());
         assert!(kept.queries.is_empty() && !kept.rejects.is_empty(), "{unit}");
-        decode(unit.repeat((2 << 20) / unit.len()).as_bytes());
+        decode(unit.repeat((256 << 10) / unit.len()).as_bytes());
     }
 }
 
