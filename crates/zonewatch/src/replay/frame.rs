@@ -366,4 +366,22 @@ mod tests {
         odd[50..60].copy_from_slice(&[0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 0xff]);
         assert_eq!(pieces(&[odd.clone(), member(6, 30, 0)].concat(), Framing::Members)[0].bytes, odd);
     }
+
+    #[test]
+    fn damage_is_told_beside_the_lines_around_it() {
+        let member = |text: &str| {
+            let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+            io::Write::write_all(&mut encoder, text.as_bytes()).unwrap();
+            encoder.finish().unwrap()
+        };
+        let mut damaged = member("middle\n");
+        let crc = damaged.len() - 8;
+        damaged[crc] ^= 1;
+        let raw = [member("before\n"), damaged, member("after\n")].concat();
+        let raw = Stream::plain(io::Cursor::new(raw), Taken::default());
+        let mut frames = Frames::new(Stream::inflated(raw), LINES);
+        let pieces: Vec<_> = std::iter::from_fn(|| frames.next().unwrap()).collect();
+        assert_eq!(pieces.iter().map(|piece| piece.fault).collect::<Vec<_>>(), [Some(Reason::CorruptGzip), None]);
+        assert_eq!(pieces[1].bytes, "before\nmiddle\n\nafter\n");
+    }
 }
