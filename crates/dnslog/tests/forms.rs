@@ -38,7 +38,7 @@ fn md5(data: &[u8]) -> [u8; 16] {
     padded.extend((8 * data.len() as u64).to_le_bytes());
     let mut state = [0x6745_2301_u32, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476];
     for block in padded.chunks(64) {
-        let word = |index: usize| u32::from_le_bytes(block[4 * index..4 * index + 4].try_into().unwrap());
+        let word = |index: usize| u32::from_le_bytes(block[4 * index..4 * index + 4].try_into().expect("four bytes"));
         let [mut a, mut b, mut c, mut d] = state;
         for step in 0..64 {
             let (mixed, index) = match step / 16 {

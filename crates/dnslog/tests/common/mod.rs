@@ -97,8 +97,8 @@ fn check(data: &[u8], limits: Limits, decoded: Decoded, kept: &Kept) {
 
 pub(crate) fn gzip(data: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    encoder.write_all(data).unwrap();
-    encoder.finish().unwrap()
+    encoder.write_all(data).expect("memory takes everything");
+    encoder.finish().expect("memory takes everything")
 }
 
 /// A query-log line for this name.
@@ -108,7 +108,7 @@ pub(crate) fn line(name: &str) -> String {
 
 /// A log event with this id, whose message is the line for `name`.
 pub(crate) fn event(id: &str, name: &str) -> String {
-    let message = serde_json::to_string(&line(name)).unwrap();
+    let message = serde_json::to_string(&line(name)).expect("text is JSON");
     format!(r#"{{"id":"{id}","timestamp":1794819617015,"message":{message}}}"#)
 }
 
