@@ -48,6 +48,11 @@ impl Budget {
         }
     }
 
+    /// Whether nothing more fits.
+    pub fn is_spent(&self) -> bool {
+        self.0.held.load(SeqCst) >= self.0.bytes_max
+    }
+
     /// Bytes held now.
     #[cfg(test)]
     pub fn held(&self) -> usize {
@@ -65,8 +70,9 @@ impl Hold {
         Self { budget: budget.clone(), bytes: 0 }
     }
 
-    /// Now holds `bytes` instead. Growing never waits: whoever holds data must be able to finish with it, and what a
-    /// record can grow to is bounded by the decoder's caps.
+    /// Now holds `bytes` instead. Growing never waits: whoever holds data must be able to finish with it. A shard's task
+    /// takes no further record while the budget is spent, so it exceeds it by what one record can become, which the
+    /// decoder's caps bound.
     pub fn resize(&mut self, bytes: usize) {
         let inner = &self.budget.0;
         let held = if bytes >= self.bytes {

@@ -260,8 +260,10 @@ impl ShardTask {
             (Some(through), Some(record)) => record.sequence > *through && !self.open.is_empty(),
             _ => false,
         };
-        let full = self.open.bytes() >= self.shared.epoch_bytes_max && self.remake_through.is_none();
-        self.open.closed || beyond || full
+        let large = self.open.bytes() >= self.shared.epoch_bytes_max;
+        // With the budget spent, what is there leaves first; one record is taken in any case, so that it goes on.
+        let spent = !self.open.is_empty() && self.shared.budget.is_spent();
+        self.open.closed || beyond || (self.remake_through.is_none() && (large || spent))
     }
 
     fn must_cut(&self, phase: Phase) -> bool {

@@ -1,5 +1,6 @@
 //! Whole workers over memory ports that fail by a seed: nothing may be missing, whatever crashes.
 
+use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::pipeline::{self, Parts};
@@ -28,6 +29,7 @@ struct World {
 /// A worker and the runtime of its shard tasks.
 struct Worker {
     supervisor: Supervisor,
+    budget: Budget,
     runtime: Option<tokio::runtime::Runtime>,
 }
 
@@ -55,14 +57,18 @@ impl World {
 
     /// Puts one record of one query into the shard that takes `hash_key`.
     async fn put(&mut self, hash_key: u128) {
-        let number = self.put;
-        self.put += 1;
-        let line =
-            format!("1.0 2027-01-15T08:00:00Z Z123412341234 n{number}.example.com A NOERROR UDP FRA6 192.0.2.1 -");
-        let event = format!(
-            r#"{{"messageType":"DATA_MESSAGE","owner":"123456789012","logGroup":"/aws/route53/example.com","logStream":"Z123412341234/FRA6","subscriptionFilters":["f"],"logEvents":[{{"id":"{number}","timestamp":1800000000000,"message":"{line}"}}]}}"#
+        self.put_many(hash_key, 1).await;
+    }
+
+    /// The same with so many queries.
+    async fn put_many(&mut self, hash_key: u128, queries: u64) {
+        let events: Vec<String> = (self.put..self.put + queries).map(event).collect();
+        self.put += queries;
+        let record = format!(
+            r#"{{"messageType":"DATA_MESSAGE","owner":"123456789012","logGroup":"/aws/route53/example.com","logStream":"Z123412341234/FRA6","subscriptionFilters":["f"],"logEvents":[{}]}}"#,
+            events.join(",")
         );
-        let entry = Entry { partition_key: "p".into(), hash_key: Some(hash_key), data: Bytes::from(event) };
+        let entry = Entry { partition_key: "p".into(), hash_key: Some(hash_key), data: Bytes::from(record) };
         let refused = self.source.put(&[entry]).await.expect("memory takes entries");
         assert!(refused.is_empty());
     }
@@ -92,12 +98,13 @@ impl World {
             stream: self.source.clone(),
         };
         let settings = pipeline::coordination(&config, &WorkerId::new(name));
+        let budget = pipeline.shared.budget.clone();
         let spawn = {
             let _entered = runtime.enter();
             pipeline::spawner(pipeline.shared)
         };
         let build = move || -> futures_util::future::BoxFuture<'static, _> { Box::pin(async move { Ok(ports) }) };
-        Worker { supervisor: supervisor::start(settings, self.clock, build, spawn), runtime: Some(runtime) }
+        Worker { supervisor: supervisor::start(settings, self.clock, build, spawn), budget, runtime: Some(runtime) }
     }
 
     /// The event ids that Firehose acknowledged, with how often.
@@ -138,6 +145,11 @@ impl World {
         self.until("everything delivered", async |world| world.delivered().len() as u64 == world.put).await;
         assert_eq!(self.delivered().into_keys().collect::<Vec<_>>(), (0..self.put).collect::<Vec<_>>());
     }
+}
+
+fn event(number: u64) -> String {
+    let line = format!("1.0 2027-01-15T08:00:00Z Z123412341234 n{number}.example.com A NOERROR UDP FRA6 192.0.2.1 -");
+    format!(r#"{{"id":"{number}","timestamp":1800000000000,"message":"{line}"}}"#)
 }
 
 fn spread(number: u64, of: u64) -> u128 {
@@ -299,4 +311,24 @@ async fn children_are_read_after_their_parents_to_the_end() {
         .await;
     assert!(world.delivered().values().all(|&times| times == 1));
     worker.kill();
+}
+
+#[tokio::test]
+async fn what_is_held_stays_within_the_budget_however_much_waits() {
+    // 320 records of 2,000 queries: over 400 MB of ECS lines, and a shard could hold 32 MiB of them without the budget.
+    let mut world = World::new(16, Rates { refused_entry: 1.0, ..Rates::none() });
+    for number in 0..320 {
+        world.put_many(spread(number, 16), 2_000).await;
+    }
+    let bytes_max = 64 << 20;
+    let worker = world.worker("bounded", 1, |config| config.limits.held_bytes_max = bytes_max);
+    let mut highest = 0;
+    for _ in 0..400 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        highest = highest.max(worker.budget.held());
+    }
+    worker.kill();
+    let record_bytes = 2_000 * 1_000;
+    assert!(highest > bytes_max / 2, "only {highest} bytes were held; the test shows nothing");
+    assert!(highest < bytes_max + 16 * record_bytes, "{highest} bytes were held");
 }
