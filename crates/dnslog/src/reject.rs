@@ -92,6 +92,8 @@ reasons! {
     BadSubnet = "bad_subnet",
     /// A log line longer than the cap.
     LineTooLong = "line_too_long",
+    /// The enriched record of a sound query is longer than any destination takes.
+    RecordTooLong = "record_too_long",
 }
 
 /// What a record turned out to hold, handed over one by one while it is decoded.
