@@ -172,11 +172,12 @@ where
     let mut complaints = driver::Complaints::default();
     loop {
         let looked = async {
-            ports.table.ensure(create).await?;
-            ports.stream.shards().await
+            // The stream first: a table made for a stream that is not there would be left behind.
+            ports.stream.shards().await?;
+            ports.table.ensure(create).await
         };
         match looked.await {
-            Ok(_) => return Ok(ports),
+            Ok(()) => return Ok(ports),
             Err(error) if error.is_lasting() => return Err(error),
             Err(error) => complaints.log("start", &error),
         }
