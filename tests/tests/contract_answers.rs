@@ -186,9 +186,23 @@ async fn lease_rows_of_every_page_are_scanned() {
         says(&format!(r#"{{"Items":[{}],"LastEvaluatedKey":{{"leaseKey":{{"S":"a"}}}}}}"#, row("a"))),
         says(&format!(r#"{{"Items":[{}]}}"#, row("b"))),
     ]);
-    let leases = clients(&service).await.lease_table("leases").scan().await.expect("two pages");
+    let leases = clients(&service).await.lease_table("leases").scan().await.expect("two pages").leases;
     assert_eq!(leases.iter().map(|lease| lease.key.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    assert!(service.calls().iter().all(|call| call.contains(r#""ConsistentRead":true"#)), "{:?}", service.calls());
     assert!(service.calls()[1].contains(r#""ExclusiveStartKey":{"leaseKey":{"S":"a"}}"#), "{:?}", service.calls());
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_costs_no_other() {
+    let service = Service::start([says(
+        r#"{"Items":[{"leaseKey":{"S":"bad"},"leaseCounter":{"S":"1"},"checkpoint":{"S":"TRIM_HORIZON"}},
+            {"leaseKey":{"S":"good"},"leaseCounter":{"N":"1"},"checkpoint":{"S":"TRIM_HORIZON"}}]}"#,
+    )]);
+    let scan = clients(&service).await.lease_table("leases").scan().await.expect("an answer");
+    assert_eq!(scan.leases.iter().map(|lease| lease.key.as_str()).collect::<Vec<_>>(), ["good"]);
+    assert_eq!(scan.unreadable.iter().map(|row| row.key.as_str()).collect::<Vec<_>>(), ["bad"]);
+    let text = scan.unreadable[0].error.to_string();
+    assert!(text.ends_with(r#"row "bad": leaseCounter is not a number; correct or delete the row"#), "{text}");
 }
 
 /// Says what `Clients::from_env` makes of an environment: in a process of its own, since ours must not be changed.

@@ -5,7 +5,7 @@
 //! [`Error::Unavailable`].
 
 use crate::{
-    Batch, Call, Create, Cursor, DeliveryStream, Entry, Error, LeaseTable, Refused, Start, Stream, WriteError,
+    Batch, Call, Create, Cursor, DeliveryStream, Entry, Error, LeaseTable, Refused, Scan, Start, Stream, WriteError,
 };
 use bytes::Bytes;
 use lease::{Lease, Shard, ShardId, Write};
@@ -55,7 +55,7 @@ pub struct Faulty<P: ?Sized> {
     port: Arc<P>,
     rates: Rates,
     random: Mutex<Random>,
-    last_scan: Mutex<Option<Vec<Lease>>>,
+    last_scan: Mutex<Option<Scan>>,
 }
 
 impl<P: ?Sized> Faulty<P> {
@@ -167,16 +167,16 @@ impl<P: LeaseTable + ?Sized> LeaseTable for Faulty<P> {
         Box::pin(self.spoil("ensure", self.name(), self.port.ensure(create)))
     }
 
-    fn scan(&self) -> Call<'_, Result<Vec<Lease>, Error>> {
+    fn scan(&self) -> Call<'_, Result<Scan, Error>> {
         Box::pin(self.spoil("scan", self.name(), async move {
             let stale = self.happens(self.rates.stale_scan);
             let last = self.last_scan.lock().expect("no holder of this lock panics").clone();
-            if let (true, Some(leases)) = (stale, last) {
-                return Ok(leases);
+            if let (true, Some(scan)) = (stale, last) {
+                return Ok(scan);
             }
-            let leases = self.port.scan().await?;
-            *self.last_scan.lock().expect("no holder of this lock panics") = Some(leases.clone());
-            Ok(leases)
+            let scan = self.port.scan().await?;
+            *self.last_scan.lock().expect("no holder of this lock panics") = Some(scan.clone());
+            Ok(scan)
         }))
     }
 

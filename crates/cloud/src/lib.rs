@@ -12,4 +12,6 @@ pub mod memory;
 mod ports;
 
 pub use error::{Error, WriteError};
-pub use ports::{Batch, Call, Create, Cursor, DeliveryStream, Entry, LeaseTable, Record, Refused, Start, Stream};
+pub use ports::{
+    Batch, Call, Create, Cursor, DeliveryStream, Entry, LeaseTable, Record, Refused, Scan, Start, Stream, Unreadable,
+};

@@ -98,12 +98,30 @@ pub trait LeaseTable: Send + Sync {
     fn name(&self) -> &str;
     /// Makes sure that the table is there; [`Create::Never`] only looks.
     fn ensure(&self, create: Create) -> Call<'_, Result<(), Error>>;
-    /// Every lease row, every page, perhaps a moment old. Rows that are not leases are left out.
-    fn scan(&self) -> Call<'_, Result<Vec<Lease>, Error>>;
+    /// Every row, every page; what was written before the call is in it. Rows that are not leases are left out.
+    fn scan(&self) -> Call<'_, Result<Scan, Error>>;
     /// One row, consistently.
     fn get<'a>(&'a self, key: &'a ShardId) -> Call<'a, Result<Option<Lease>, Error>>;
     /// One conditional write; the row as it is after it. Never sent twice by one call: its fate matters.
     fn write<'a>(&'a self, write: &'a Write) -> Call<'a, Result<Lease, WriteError>>;
+}
+
+/// What a scan of the lease table brought.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Scan {
+    /// The leases.
+    pub leases: Vec<Lease>,
+    /// Rows that say they are leases and can't be read as such. They cost their neighbours nothing, but are not missing.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// A lease row that can't be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Its key.
+    pub key: ShardId,
+    /// What is wrong with it, and what to do.
+    pub error: Error,
 }
 
 /// Whether a missing table may be made.

@@ -91,6 +91,7 @@ impl Coordinator {
         self.tick(now);
         match event {
             Event::Shards(result) => self.listed(now, result),
+            Event::Unreadable(keys) => self.known.unreadable = keys.into_iter().collect(),
             Event::Rows(result) => self.scanned(now, result),
             Event::Wrote { ticket, result } => self.wrote(now, ticket, result),
             Event::Row { ticket, result } => self.row_read(now, ticket, result),

@@ -122,7 +122,7 @@ impl World {
 
     async fn rows(&self) -> Vec<Lease> {
         // Until the first worker has made the table there is none.
-        self.leases.scan().await.unwrap_or_default()
+        self.leases.scan().await.unwrap_or_default().leases
     }
 
     /// Waits, a minute of real time at most, until `reached` says so.

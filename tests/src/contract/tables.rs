@@ -1,6 +1,6 @@
 //! What a lease table must do. `lease::Write::apply` is the definition; a table is held to it write by write.
 
-use cloud::{Create, Error, LeaseTable, WriteError};
+use cloud::{Create, Error, LeaseTable, Scan, WriteError};
 use lease::{Checkpoint, Commit, Epoch, HashRange, Lease, SequenceNumber, ShardId, Then, WorkerId, Write};
 use std::sync::Arc;
 
@@ -44,12 +44,12 @@ pub async fn a_table_is_made_once(table: &dyn LeaseTable) {
     assert!(matches!(error, Error::Missing { .. }), "{error:?}");
     assert!(error.to_string().contains(table.name()), "{error}");
     table.ensure(Create::IfMissing).await.unwrap();
-    assert_eq!(table.scan().await, Ok(Vec::new()));
+    assert_eq!(table.scan().await, Ok(Scan::default()));
     assert_eq!(table.get(&ShardId::new("s")).await, Ok(None));
     table.write(&Write::Create(full("s"))).await.unwrap();
     table.ensure(Create::IfMissing).await.unwrap();
     table.ensure(Create::Never).await.unwrap();
-    assert_eq!(table.scan().await.unwrap().len(), 1);
+    assert_eq!(table.scan().await.unwrap().leases.len(), 1);
 }
 
 /// Rows come back as they were written, every attribute of them, and are written once.
@@ -63,7 +63,7 @@ pub async fn rows_come_back_as_they_were_written(table: &dyn LeaseTable) {
         let answer = table.write(&Write::Create(other)).await;
         assert_eq!(answer, Err(WriteError::Refused(Some(Box::new(row.clone())))));
     }
-    let mut scanned = table.scan().await.unwrap();
+    let mut scanned = table.scan().await.unwrap().leases;
     scanned.sort_by(|one, other| one.key.cmp(&other.key));
     assert_eq!(scanned, rows);
 }
@@ -159,7 +159,7 @@ pub async fn writes_need_their_row(table: &dyn LeaseTable) {
     for write in writes(&ShardId::new("nowhere")) {
         assert_eq!(table.write(&write).await, Err(WriteError::Refused(None)), "{write:?}");
     }
-    assert_eq!(table.scan().await, Ok(Vec::new()));
+    assert_eq!(table.scan().await, Ok(Scan::default()));
 }
 
 /// Many take one lease at once: exactly one has it, and the others are told who.

@@ -6,7 +6,7 @@
 use super::change::Change;
 use super::failure::sort;
 use super::row::{self, Item, text};
-use crate::{Call, Create, Error, WriteError};
+use crate::{Call, Create, Error, Scan, Unreadable, WriteError};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::operation::create_table::builders::CreateTableFluentBuilder;
@@ -121,18 +121,27 @@ impl LeaseTable {
         }
     }
 
-    async fn scan_pages(&self) -> Result<Vec<Lease>, Error> {
-        let mut leases = Vec::new();
+    async fn scan_pages(&self) -> Result<Scan, Error> {
+        let mut scan = Scan::default();
         let mut from = None;
         loop {
-            let call = self.patient.scan().table_name(&self.name).set_exclusive_start_key(from);
+            // Consistent: who finds no row for a shard's parent believes that it is done with, and reads the child. A
+            // scan of an old replica could show a child's row and not yet its parent's, which was made before.
+            let call = self.patient.scan().table_name(&self.name).consistent_read(true).set_exclusive_start_key(from);
             let page = call.send().await.map_err(|error| sort(SCAN, &self.arn, &error))?;
             for item in page.items.unwrap_or_default() {
-                leases.extend(row::parse(&item).map_err(|message| self.invalid(SCAN, message))?);
+                match row::parse(&item) {
+                    Ok(lease) => scan.leases.extend(lease),
+                    Err(message) => {
+                        let error = self.invalid(SCAN, message);
+                        let Some(key) = row::key(&item) else { return Err(error) };
+                        scan.unreadable.push(Unreadable { key, error });
+                    }
+                }
             }
             from = page.last_evaluated_key;
             if from.is_none() {
-                return Ok(leases);
+                return Ok(scan);
             }
         }
     }
@@ -238,7 +247,7 @@ impl crate::LeaseTable for LeaseTable {
         Box::pin(self.ensure_table(create))
     }
 
-    fn scan(&self) -> Call<'_, Result<Vec<Lease>, Error>> {
+    fn scan(&self) -> Call<'_, Result<Scan, Error>> {
         Box::pin(self.scan_pages())
     }
 

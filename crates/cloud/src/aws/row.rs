@@ -97,6 +97,11 @@ pub(super) fn parse(item: &Item) -> Result<Option<Lease>, String> {
     row.lease(key).map(Some).map_err(|error| format!("row {key:?}: {error}; correct or delete the row"))
 }
 
+/// The key of a row, whatever else is wrong with it.
+pub(super) fn key(item: &Item) -> Option<ShardId> {
+    Row(item).text(KEY).ok()?.map(ShardId::new)
+}
+
 /// Typed looks at a row's attributes.
 struct Row<'a>(&'a Item);
 

@@ -1,6 +1,6 @@
 //! A lease table in memory: `lease::Write::apply` behind a lock.
 
-use crate::{Call, Create, Error, WriteError};
+use crate::{Call, Create, Error, Scan, WriteError};
 use lease::{Lease, ShardId, Write};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
@@ -51,8 +51,9 @@ impl crate::LeaseTable for LeaseTable {
         })
     }
 
-    fn scan(&self) -> Call<'_, Result<Vec<Lease>, Error>> {
-        Box::pin(async { self.with("scan", |rows| rows.values().cloned().collect()) })
+    fn scan(&self) -> Call<'_, Result<Scan, Error>> {
+        let all = |rows: &mut BTreeMap<ShardId, Lease>| rows.values().cloned().collect();
+        Box::pin(async move { Ok(Scan { leases: self.with("scan", all)?, unreadable: Vec::new() }) })
     }
 
     fn get<'a>(&'a self, key: &'a ShardId) -> Call<'a, Result<Option<Lease>, Error>> {

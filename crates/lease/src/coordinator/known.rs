@@ -31,6 +31,8 @@ pub(super) struct Listing {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Known {
     rows: BTreeMap<ShardId, Seen>,
+    /// Rows of the last scan that can't be read: neither missing nor done with, and nobody's to take.
+    pub(super) unreadable: BTreeSet<ShardId>,
     /// The stream's shards; none before the first answer.
     pub(super) listing: Option<Listing>,
     /// When the last scan that was answered had been asked for; none before the first answer.
@@ -84,7 +86,7 @@ impl Known {
     }
 
     pub(super) fn contains(&self, key: &ShardId) -> bool {
-        self.rows.contains_key(key)
+        self.rows.contains_key(key) || self.unreadable.contains(key)
     }
 
     pub(super) fn row(&self, key: &ShardId) -> Option<&Lease> {
@@ -127,7 +129,7 @@ impl Known {
     fn parents_have_ended(&self, child: &Seen) -> bool {
         child.row.parents.iter().all(|parent| match self.rows.get(parent) {
             Some(parent) => parent.row.checkpoint == Checkpoint::ShardEnd || self.is_gone(parent),
-            None => self.scan_asked > Some(child.first),
+            None => !self.unreadable.contains(parent) && self.scan_asked > Some(child.first),
         })
     }
 
@@ -258,6 +260,20 @@ mod tests {
         assert_eq!(free(&known, at(1)), ["b"]);
         known.observe(Lease { checkpoint: Checkpoint::ShardEnd, ..row("b", None, 1) }, at(2));
         assert_eq!(free(&known, at(2)), ["child"]);
+    }
+
+    #[test]
+    fn a_row_that_cannot_be_read_is_neither_missing_nor_done_with() {
+        let mut known = Known::default();
+        let child = Lease { parents: vec![ShardId::new("parent")], ..row("child", None, 0) };
+        known.observe(child.clone(), at(0));
+        known.unreadable = BTreeSet::from([ShardId::new("parent")]);
+        known.scanned(vec![child.clone(), row("other", None, 0)], at(1), at(2));
+        assert!(known.contains(&ShardId::new("parent")), "it must not be made again");
+        assert_eq!(free(&known, at(3)), ["other"], "its child waits, the rest goes on");
+        known.unreadable.clear();
+        known.scanned(vec![child], at(4), at(5));
+        assert_eq!(free(&known, at(6)), ["child"], "the row was deleted");
     }
 
     #[test]

@@ -89,6 +89,9 @@ pub enum WriteFailed {
 pub enum Event {
     /// The answer to [`Action::ListShards`].
     Shards(Result<Vec<Shard>, Failed>),
+    /// Rows of the scan whose answer comes next that can't be read as leases: they are there, nobody can have them, and
+    /// nobody knows how far their shards are.
+    Unreadable(Vec<ShardId>),
     /// The answer to [`Action::Scan`].
     Rows(Result<Vec<Lease>, Failed>),
     /// The answer to [`Action::Write`].

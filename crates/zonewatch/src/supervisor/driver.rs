@@ -5,7 +5,7 @@ use super::status::{Board, HeldStatus, Status};
 use super::{Command, Fatal, Held, Phase, Ports, Settings, Spawn};
 use crate::clock::Clock;
 use crate::telemetry;
-use cloud::{Error, WriteError};
+use cloud::{Error, Scan, WriteError};
 use lease::{Action, Ask, Coordinator, Event, Failed, Instant, Reason, ShardId, Ticket, WorkerId, Write, WriteFailed};
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
@@ -271,8 +271,17 @@ impl Driver {
     }
 
     fn scan(&self) {
-        let table = self.ports.table.clone();
-        self.call("scan leases", async move { table.scan().await }, |result| Event::Rows(result.map_err(failed)));
+        let (table, answers) = (self.ports.table.clone(), self.answers.0.clone());
+        let scan = async move {
+            let Scan { leases, unreadable } = table.scan().await?;
+            // Told before the rows. One of them is complained about; once it is mended, the next is.
+            let complaint = unreadable.first().map(|row| ("read a lease row", row.error.clone()));
+            let event = Event::Unreadable(unreadable.into_iter().map(|row| row.key).collect());
+            // The loop has ended if this fails.
+            let _ = answers.send(Answer { event, complaint }).await;
+            Ok(leases)
+        };
+        self.call("scan leases", scan, |result| Event::Rows(result.map_err(failed)));
     }
 
     fn read(&self, ticket: Ticket, key: ShardId) {

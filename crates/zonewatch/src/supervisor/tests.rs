@@ -78,7 +78,7 @@ impl Fleet {
     }
 
     async fn rows(&self) -> Vec<Lease> {
-        self.table.scan().await.unwrap()
+        self.table.scan().await.unwrap().leases
     }
 
     fn check(&self) {
@@ -188,6 +188,55 @@ async fn a_missing_table_is_named_at_the_start() {
     assert!(matches!(error, Fatal::Start(cloud::Error::Missing { .. })), "{error}");
     assert!(error.to_string().contains("leases"), "{error}");
     assert!(!supervisor.status().ready);
+}
+
+/// A stream that nobody has made.
+struct Absent;
+
+impl Stream for Absent {
+    fn name(&self) -> &str {
+        "absent"
+    }
+    fn shards(&self) -> cloud::Call<'_, Result<Vec<lease::Shard>, cloud::Error>> {
+        let (action, resource, message) = ("kinesis:ListShards", "absent".to_owned(), "no such stream".to_owned());
+        Box::pin(async { Err(cloud::Error::Missing { action, resource, message }) })
+    }
+    fn cursor<'a>(
+        &'a self,
+        _: &'a ShardId,
+        _: &'a cloud::Start,
+    ) -> cloud::Call<'a, Result<cloud::Cursor, cloud::Error>> {
+        unreachable!("no shard is known")
+    }
+    fn read<'a>(
+        &'a self,
+        _: &'a ShardId,
+        _: &'a cloud::Cursor,
+        _: u32,
+    ) -> cloud::Call<'a, Result<cloud::Batch, cloud::Error>> {
+        unreachable!("no shard is known")
+    }
+    fn put<'a>(&'a self, _: &'a [cloud::Entry]) -> cloud::Call<'a, Result<Vec<cloud::Refused>, cloud::Error>> {
+        unreachable!("nothing is put")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_table_is_made_for_a_missing_stream() {
+    let fleet = Fleet::new(1);
+    let ports = Ports { table: fleet.table.clone(), stream: Arc::new(Absent) };
+    let settings = Settings {
+        worker: WorkerId::new("first"),
+        failover: FAILOVER,
+        held_max: None,
+        start: StartPosition::TrimHorizon,
+        create: Create::IfMissing,
+    };
+    let spawn: Spawn = Box::new(|_| tokio::spawn(async {}));
+    let mut supervisor = start(settings, Clock::real(), move || Box::pin(async { Ok(ports) }), spawn);
+    let error = supervisor.finished().await.unwrap_err();
+    assert!(matches!(error, Fatal::Start(cloud::Error::Missing { .. })), "{error}");
+    assert!(fleet.table.scan().await.is_err(), "a table was left behind");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
