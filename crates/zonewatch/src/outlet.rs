@@ -11,7 +11,7 @@ use bytes::Bytes;
 use cloud::{DeliveryStream, Error};
 use futures_util::StreamExt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 use tracing::{error, warn};
 
@@ -30,7 +30,7 @@ const LOG_PERIOD: Duration = Duration::from_secs(60);
 pub struct Outlet {
     /// `records` or `quarantine`: the label of its metrics.
     name: &'static str,
-    streams: Vec<Arc<dyn DeliveryStream>>,
+    streams: Vec<Target>,
     /// The stream the next call goes to: calls take turns.
     turn: AtomicUsize,
     clock: Clock,
@@ -38,14 +38,21 @@ pub struct Outlet {
     logged: std::sync::Mutex<Option<Duration>>,
 }
 
+/// A delivery stream, and whether its last answer was one that a person must mend.
+struct Target {
+    stream: Arc<dyn DeliveryStream>,
+    blocked: AtomicBool,
+}
+
 impl Outlet {
     /// An outlet over at least one delivery stream.
     pub fn new(name: &'static str, streams: Vec<Arc<dyn DeliveryStream>>, clock: Clock, seed: u64) -> Self {
         assert!(!streams.is_empty(), "an outlet needs a delivery stream");
         metrics::gauge!(telemetry::FIREHOSE_BLOCKED, "outlet" => name).set(0.0);
+        let target = |stream| Target { stream, blocked: AtomicBool::new(false) };
         Self {
             name,
-            streams,
+            streams: streams.into_iter().map(target).collect(),
             turn: AtomicUsize::new(0),
             clock,
             jitter: AtomicU64::new(seed),
@@ -73,12 +80,13 @@ impl Outlet {
     async fn call(&self, mut entries: Vec<Bytes>) {
         let mut pause = PAUSE_MIN;
         loop {
-            let stream = &self.streams[self.turn.fetch_add(1, Relaxed) % self.streams.len()];
+            let target = &self.streams[self.turn.fetch_add(1, Relaxed) % self.streams.len()];
+            let stream = &target.stream;
             let sent = entries.len();
             let retry_after = match stream.put(&entries).await {
                 Ok(refused) => {
                     self.count("acknowledged", sent - refused.len());
-                    metrics::gauge!(telemetry::FIREHOSE_BLOCKED, "outlet" => self.name).set(0.0);
+                    self.mark(target, false);
                     if refused.is_empty() {
                         return;
                     }
@@ -96,7 +104,7 @@ impl Outlet {
                 }
                 Err(error) => {
                     self.count("failed", sent);
-                    self.blocked(&error, stream.name())
+                    self.blocked(&error, target)
                 }
             };
             self.clock.sleep(retry_after.max(self.jittered(pause))).await;
@@ -105,12 +113,13 @@ impl Outlet {
     }
 
     /// Says what is wrong; answers the pause that the service asked for.
-    fn blocked(&self, error: &Error, stream: &str) -> Duration {
+    fn blocked(&self, error: &Error, target: &Target) -> Duration {
+        let stream = target.stream.name();
         match error {
             Error::Throttled { retry_after, .. } => return *retry_after,
             Error::Unavailable { .. } => self.log(&error.to_string(), stream),
             Error::Denied { .. } | Error::Missing { .. } | Error::Invalid { .. } | Error::Expired => {
-                metrics::gauge!(telemetry::FIREHOSE_BLOCKED, "outlet" => self.name).set(1.0);
+                self.mark(target, true);
                 if self.may_log() {
                     let outlet = self.name;
                     error!(outlet, stream, %error, "delivery is refused; nothing is lost while the stream keeps its records, but somebody must act");
@@ -118,6 +127,13 @@ impl Outlet {
             }
         }
         Duration::ZERO
+    }
+
+    /// The gauge stands for the outlet: one of its streams that takes nothing is enough.
+    fn mark(&self, target: &Target, blocked: bool) {
+        target.blocked.store(blocked, Relaxed);
+        let any = self.streams.iter().any(|target| target.blocked.load(Relaxed));
+        metrics::gauge!(telemetry::FIREHOSE_BLOCKED, "outlet" => self.name).set(if any { 1.0 } else { 0.0 });
     }
 
     fn log(&self, trouble: &str, stream: &str) {
@@ -248,5 +264,27 @@ mod tests {
         let ports = streams.iter().map(|stream| stream.clone() as Arc<dyn DeliveryStream>).collect();
         Outlet::new("records", ports, Clock::real(), 1).deliver(entries(3, 10), 0).await;
         assert_eq!(streams[1].kept.lock().unwrap().len(), 3);
+    }
+
+    #[test]
+    fn an_outlet_is_blocked_while_one_of_its_streams_is() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let missing =
+            || Err(Error::Missing { action: "firehose:PutRecordBatch", resource: "a".into(), message: "gone".into() });
+        let shown = |answers: Vec<Result<Vec<usize>, Error>>| {
+            let work = async {
+                let streams = [Scripted::new(answers), Scripted::new(vec![])];
+                let ports = streams.map(|stream| stream as Arc<dyn DeliveryStream>).into();
+                let outlet = Outlet::new("records", ports, Clock::real(), 1);
+                outlet.deliver(entries(1, 10), 0).await;
+                // The second of these calls asks the first stream once more, and ends at the second.
+                outlet.deliver(entries(1, 10), 0).await;
+            };
+            let text = telemetry::Exposition::isolated(|| runtime.block_on(work)).render();
+            let line = text.lines().find(|line| line.starts_with("zonewatch_firehose_blocked{")).map(str::to_owned);
+            line.expect("the gauge is there")
+        };
+        assert!(shown(vec![missing(), missing()]).ends_with(" 1"));
+        assert!(shown(vec![missing(), Ok(Vec::new())]).ends_with(" 0"), "mended");
     }
 }
