@@ -12,8 +12,9 @@ use dnslog::schema::Place;
 use dnslog::{BytesForm, Reject, Source};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
-use std::io::Write;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tracing::error;
@@ -67,7 +68,8 @@ pub fn push(lines: &mut Lines, source: &Source<'_>, place: &Place<'_>, reject: &
         let bytes = &reject.bytes[start..reject.bytes.len().min(start + PART_BYTES_MAX)];
         let line = Line {
             reason: reject.reason.as_str().into(),
-            shard: place.shard.into(),
+            // A capture may claim any name; an input's is its path.
+            shard: bounded(place.shard).into(),
             sequence_number: place.sequence_number.into(),
             arrival: place.arrival_ms,
             event_index: reject.event_index,
@@ -135,20 +137,45 @@ pub enum Quarantine {
 pub struct QuarantineFile {
     path: PathBuf,
     file: Mutex<std::fs::File>,
+    /// It may end in a part of a line, which must not become one with the next.
+    torn: AtomicBool,
 }
 
 impl QuarantineFile {
     /// Opens or creates the file.
     pub fn open(path: &Path) -> std::io::Result<Self> {
         let file = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
-        Ok(Self { path: path.to_owned(), file: Mutex::new(file) })
+        // Cut short by a process that died, perhaps. A pipe has no end to look at, and one blank line costs nothing.
+        let torn = file.metadata()?.is_file() && ends_within_a_line(path).unwrap_or(true);
+        Ok(Self { path: path.to_owned(), file: Mutex::new(file), torn: AtomicBool::new(torn) })
+    }
+
+    /// What a write that fails half-way leaves.
+    #[cfg(test)]
+    fn append_torn(&self, bytes: &[u8]) {
+        self.append(bytes).expect("a writable file");
+        self.torn.store(true, Relaxed);
     }
 
     fn append(&self, bytes: &[u8]) -> std::io::Result<()> {
         let mut file = self.file.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        if self.torn.swap(true, Relaxed) {
+            file.write_all(b"\n")?;
+        }
         file.write_all(bytes)?;
+        self.torn.store(false, Relaxed);
         file.sync_data()
     }
+}
+
+fn ends_within_a_line(path: &Path) -> std::io::Result<bool> {
+    let mut file = std::fs::File::open(path)?;
+    let mut last = [b'\n'];
+    if file.metadata()?.len() > 0 {
+        file.seek(SeekFrom::End(-1))?;
+        file.read_exact(&mut last)?;
+    }
+    Ok(last != [b'\n'])
 }
 
 impl Quarantine {
@@ -234,6 +261,24 @@ mod tests {
         assert!(joined == bytes);
     }
 
+    #[test]
+    fn a_line_fits_an_entry_whatever_its_fields_hold() {
+        let long = "\u{1}".repeat(2_000_000);
+        let mut lines = Lines::default();
+        let source = Source { owner: &long, log_group: &long, log_stream: &long, ..Source::default() };
+        let place = Place { shard: &long, sequence_number: "495", arrival_ms: 7, ..Place::default() };
+        let reject = Reject {
+            reason: Reason::FieldCount,
+            event_index: None,
+            event_id: &long,
+            offset: 0,
+            form: BytesForm::Raw,
+            bytes: &[0; PART_BYTES_MAX],
+        };
+        push(&mut lines, &source, &place, &reject);
+        assert_eq!(lines.count(), 1);
+    }
+
     #[tokio::test]
     async fn a_file_keeps_lines_of_every_delivery() {
         let folder = std::env::temp_dir().join(format!("zonewatch-quarantine-{}", std::process::id()));
@@ -244,5 +289,22 @@ mod tests {
         let kept = std::fs::read_to_string(&folder).expect("the file is there");
         std::fs::remove_file(&folder).expect("it can be removed");
         assert_eq!(kept.lines().count(), 2);
+    }
+
+    #[tokio::test]
+    async fn a_line_that_was_cut_short_costs_no_other() {
+        let path = std::env::temp_dir().join(format!("zonewatch-quarantine-torn-{}", std::process::id()));
+        // As a crash or a full disk leaves it.
+        std::fs::write(&path, b"{\"reason\":\"bad_js").expect("a writable folder");
+        let file = Arc::new(QuarantineFile::open(&path).expect("a writable file"));
+        let quarantine = Quarantine::File(file.clone());
+        let clock = crate::clock::Clock::real();
+        quarantine.deliver(reject(b"a"), &clock).await;
+        file.append_torn(b"{\"re");
+        quarantine.deliver(reject(b"b"), &clock).await;
+        let kept = std::fs::read_to_string(&path).expect("the file is there");
+        std::fs::remove_file(&path).expect("it can be removed");
+        let sound = kept.lines().filter(|line| serde_json::from_str::<Line<'_>>(line).is_ok()).count();
+        assert_eq!((kept.lines().count(), sound), (4, 2), "{kept}");
     }
 }
