@@ -31,6 +31,21 @@ impl Emulator {
         Self::named("ZONEWATCH_TEST_MOTO")
     }
 
+    /// DynamoDB by AWS's own code (DynamoDB Local), which only `cargo xtask full` starts.
+    pub fn dynamodb_local() -> Self {
+        Self::named("ZONEWATCH_TEST_DYNAMODB")
+    }
+
+    /// Kinesis for load (ferrokinesis), which only `cargo xtask full` starts. It always says that a reader is at the tip.
+    pub fn ferrokinesis() -> Self {
+        Self::named("ZONEWATCH_TEST_FERROKINESIS")
+    }
+
+    /// The same, refusing writes beyond a shard's 1 MB and 1,000 records a second.
+    pub fn ferrokinesis_with_limits() -> Self {
+        Self::named("ZONEWATCH_TEST_FERROKINESIS_LIMITED")
+    }
+
     fn named(variable: &str) -> Self {
         let url = std::env::var(variable).unwrap_or_else(|_| {
             panic!("{variable} is not set: run the tests with `cargo xtask test` or `cargo xtask emulators -- COMMAND`")

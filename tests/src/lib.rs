@@ -4,6 +4,7 @@ pub mod contract;
 pub mod emulators;
 pub mod fleet;
 pub mod http;
+pub mod kcl;
 pub mod listeners;
 pub mod payloads;
 pub mod program;

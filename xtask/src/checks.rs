@@ -2,7 +2,7 @@
 
 use crate::report::Report;
 use crate::tools::{self, Output, Tools};
-use crate::{emulators, say};
+use crate::{emulators, kcl, say};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -24,6 +24,7 @@ pub(crate) fn full(root: &Path) -> Result<ExitCode, String> {
     longer_properties(root, &mut report);
     more_worlds(root, &mut report);
     on_dynamodb_local(root, &mut report, tools.as_ref());
+    kcl::in_turn(root, &mut report, tools.as_ref());
     let mut documentation = cargo(root, "doc --workspace --no-deps --document-private-items --profile ci");
     report.run("documentation", documentation.env("RUSTDOCFLAGS", "-D warnings"));
     Ok(report.close())
@@ -57,8 +58,9 @@ fn everything(root: &Path, report: &mut Report) -> Option<Tools> {
 
 fn compile(root: &Path, report: &mut Report) {
     component(root, report, "format", "fmt --all --check", "rustfmt");
-    let lints = format!("clippy --workspace --all-targets {EMULATORS} --profile ci -- -D warnings");
-    component(root, report, "lints", &lints, "clippy");
+    // The feature of the longest suites includes the other.
+    let lints = "clippy --workspace --all-targets --features zonewatch-tests/full --profile ci -- -D warnings";
+    component(root, report, "lints", lints, "clippy");
     // Binaries and tests in one call: else the binary would be compiled with other features than the tests, and the whole
     // AWS SDK with it, twice.
     report.run("compile", &mut cargo(root, &format!("build --workspace --bins --tests {EMULATORS} --profile ci")));
@@ -108,13 +110,13 @@ fn component(root: &Path, report: &mut Report, name: &str, arguments: &str, comp
 }
 
 /// Where cargo puts the binary of the `ci` profile.
-fn binary(root: &Path) -> PathBuf {
+pub(crate) fn binary(root: &Path) -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     root.join(target).join("ci/zonewatch")
 }
 
 /// A cargo command. None of its arguments holds a space.
-fn cargo(root: &Path, arguments: &str) -> Command {
+pub(crate) fn cargo(root: &Path, arguments: &str) -> Command {
     let mut command = Command::new("cargo");
     command.args(arguments.split_whitespace()).current_dir(root);
     command

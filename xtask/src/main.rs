@@ -2,6 +2,7 @@
 
 mod checks;
 mod emulators;
+mod kcl;
 mod listeners;
 mod report;
 mod tools;

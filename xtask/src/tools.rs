@@ -76,6 +76,20 @@ pub(crate) fn install_for_full(root: &Path, tools: &Tools) -> Result<(), String>
     npm(root, &tools.folder.join("full"), "npm-full", Output::Shown, &log)
 }
 
+/// Installs the Kinesis Client Library: its jars and the Python side of its protocol, without the packages that it names,
+/// which neither needs.
+pub(crate) fn install_kcl(root: &Path, tools: &Tools) -> Result<(), String> {
+    let log = crate::emulators::log_folder(root)?.join("install.log");
+    let folder = tools.folder.join("kcl");
+    fs::create_dir_all(&folder).map_err(|error| format!("make {}: {error}", folder.display()))?;
+    let pins = pins(root, "pip-kcl.txt")?;
+    once(&folder.join("pip.stamp"), &pins, || {
+        let flags = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile", "--no-deps"];
+        let into = ["--upgrade", "--target"];
+        run(Command::new(tools.python()).args(flags).args(into).arg(&folder).args(&pins), Output::Shown, &log)
+    })
+}
+
 /// Installs the Node packages of one pin file. They get a folder to themselves: npm removes what it was not asked for.
 fn npm(root: &Path, folder: &Path, list: &str, output: Output, log: &Path) -> Result<(), String> {
     let pins = pins(root, &format!("{list}.txt"))?;
