@@ -169,14 +169,14 @@ impl ShardTask {
                 return Err(LeaseLost);
             }
             self.observe_waiting().await;
-            if phase == Phase::Drain && self.remake_through.is_some() && !self.is_full() {
+            if phase == Phase::Drain && self.ended.is_none() && self.remake_through.is_some() && !self.is_full() {
                 // The rest of the pending epoch is not read. A shorter one must not be put in its place.
                 self.open = Epoch::new(&shared.settings, &shared.budget);
             }
             if delivery.is_none() && self.must_cut(phase) {
                 delivery = Some(self.cut().await?);
             }
-            let at_rest = delivery.is_none() && self.open.is_empty() && self.waiting.is_empty();
+            let at_rest = delivery.is_none() && self.is_empty();
             if at_rest && (phase == Phase::Drain || self.ended.is_some()) {
                 return self.finish().await;
             }
@@ -251,6 +251,11 @@ impl ShardTask {
                 since_yield = std::time::Instant::now();
             }
         }
+    }
+
+    /// Nothing was read that is not on its way.
+    fn is_empty(&self) -> bool {
+        self.open.is_empty() && self.waiting.is_empty()
     }
 
     /// No further record may enter the open epoch.
@@ -337,10 +342,11 @@ impl ShardTask {
     fn until_next_deadline(&self, delivering: bool) -> Duration {
         let now = self.shared.clock.elapsed();
         let mut deadline = now + Duration::from_secs(60);
-        if !delivering && !self.open.is_empty() {
+        // As `must_cut` and `commit_is_due` have it: a deadline that is not acted on would be waited for in vain.
+        if !delivering && !self.open.is_empty() && self.remake_through.is_none() {
             deadline = deadline.min(self.open.opened_at + self.shared.epoch);
         }
-        if !delivering && self.acknowledged.is_some() {
+        if !delivering && self.is_empty() && self.acknowledged.is_some() {
             deadline = deadline.min(self.acknowledged_at + COMMIT_IDLE);
         }
         // Never zero: a deadline just passed is acted on at the next turn.

@@ -80,6 +80,17 @@ impl World {
         // A second of real time to the supervisor's calls.
         config.leases.failover_secs = 20;
         change(&mut config);
+        let pipeline = self.pipeline(name, seed, &config);
+        let budget = pipeline.shared.budget.clone();
+        let spawn = {
+            let _entered = runtime.enter();
+            pipeline::spawner(pipeline.shared)
+        };
+        let supervisor = self.supervisor(name, seed, &config, spawn);
+        Worker { supervisor, budget, runtime: Some(runtime) }
+    }
+
+    fn pipeline(&self, name: &str, seed: u64, config: &Config) -> pipeline::Pipeline {
         let (_keep, reference) = watch::channel(Arc::default());
         let firehose = Faulty::new(self.firehose.clone() as Arc<dyn DeliveryStream>, self.rates.clone(), seed);
         let parts = Parts {
@@ -92,19 +103,17 @@ impl World {
             worker: WorkerId::new(name),
             view_slot: Duration::from_secs(10),
         };
-        let pipeline = pipeline::assemble(&config, parts).expect("no file is opened");
+        pipeline::assemble(config, parts).expect("no file is opened")
+    }
+
+    fn supervisor(&self, name: &str, seed: u64, config: &Config, spawn: supervisor::Spawn) -> Supervisor {
         let ports = Ports {
             table: Arc::new(Faulty::new(self.leases.clone() as Arc<dyn LeaseTable>, self.rates.clone(), seed + 2)),
             stream: self.source.clone(),
         };
-        let settings = pipeline::coordination(&config, &WorkerId::new(name));
-        let budget = pipeline.shared.budget.clone();
-        let spawn = {
-            let _entered = runtime.enter();
-            pipeline::spawner(pipeline.shared)
-        };
+        let settings = pipeline::coordination(config, &WorkerId::new(name));
         let build = move || -> futures_util::future::BoxFuture<'static, _> { Box::pin(async move { Ok(ports) }) };
-        Worker { supervisor: supervisor::start(settings, self.clock, build, spawn), budget, runtime: Some(runtime) }
+        supervisor::start(settings, self.clock, build, spawn)
     }
 
     /// The event ids that Firehose acknowledged, with how often.
@@ -311,6 +320,59 @@ async fn children_are_read_after_their_parents_to_the_end() {
         .await;
     assert!(world.delivered().values().all(|&times| times == 1));
     worker.kill();
+}
+
+/// A shard's task that nothing runs but the test, and the coordination that its commits go to.
+async fn task_by_hand(world: &World) -> (super::ShardTask, Supervisor) {
+    let config = Config::default();
+    let shared = world.pipeline("only", 1, &config).shared;
+    let (give, taken) = std::sync::mpsc::channel();
+    let runtime = tokio::runtime::Handle::current();
+    let spawn: supervisor::Spawn = Box::new(move |held| {
+        give.send(held).expect("the test waits");
+        runtime.spawn(std::future::pending())
+    });
+    let supervisor = world.supervisor("only", 1, &config, spawn);
+    let held = taken.recv_timeout(Duration::from_secs(60)).expect("a lease is taken");
+    let mut task = super::ShardTask::new(held, shared.clone());
+    let sequence = lease::SequenceNumber::parse("1").expect("a number");
+    let record = cloud::Record { sequence, arrival_ms: 1, data: event(0).into() };
+    shared.observers.with(|observer| task.open.observe(observer, "s", &record)).await;
+    (task, supervisor)
+}
+
+#[tokio::test]
+async fn a_task_sleeps_until_there_is_something_to_do() {
+    let world = World::new(1, Rates::none());
+    let (mut task, supervisor) = task_by_hand(&world).await;
+    let sleeps = |task: &super::ShardTask| task.until_next_deadline(false) > Duration::from_millis(10);
+    // An epoch is open, and the one before it was acknowledged long ago: the cut commits that.
+    let now = world.clock.elapsed();
+    let through = task.open.range().expect("a record is in").last;
+    (task.acknowledged, task.acknowledged_at) = (Some((through.clone(), 1)), now.saturating_sub(super::COMMIT_IDLE));
+    task.open.opened_at = now;
+    assert!(sleeps(&task), "{:?}", task.until_next_deadline(false));
+    // Part of a pending epoch was read, longer ago than an epoch lasts: only its last record ends it.
+    task.remake_through = Some(through);
+    task.open.opened_at = Duration::ZERO;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert!(sleeps(&task), "{:?}", task.until_next_deadline(false));
+    drop(supervisor);
+}
+
+#[tokio::test]
+async fn a_drain_at_the_shards_end_delivers_what_was_read_of_a_pending_epoch() {
+    let world = World::new(1, Rates::none());
+    let (mut task, supervisor) = task_by_hand(&world).await;
+    // The row names a last record that the shard does not have.
+    task.remake_through = lease::SequenceNumber::parse("9");
+    task.ended = Some(Vec::new());
+    let (_phase, drains) = watch::channel(supervisor::Phase::Drain);
+    task.phase = drains;
+    task.work().await.expect("the lease is held");
+    assert_eq!(task.committed, Checkpoint::ShardEnd);
+    assert_eq!(world.delivered().into_keys().collect::<Vec<_>>(), [0], "the checkpoint passed a record");
+    drop(supervisor);
 }
 
 #[tokio::test]
