@@ -83,6 +83,27 @@ fn a_denied_call_is_named_with_the_resource_and_the_action() {
     assert_names(&said, &[&stream, "kinesis:ListShards", "not authorized"]);
 }
 
+#[test]
+fn a_worker_that_waits_for_a_silent_service_ends_when_asked() {
+    let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let endpoint = format!("http://{}", silent.local_addr().expect("a bound port"));
+    let [operations, people] = free_ports();
+    let folder = Folder::create();
+    let config = format!(
+        "[source]\nstream = \"s\"\n[records]\ndelivery_streams = [\"d\"]\n\
+         [http]\noperations = \"127.0.0.1:{operations}\"\npeople = \"127.0.0.1:{people}\"\n"
+    );
+    let path = folder.write("worker.toml", config.as_bytes()).display().to_string();
+    let mut command = zonewatch(&["worker", "--config", &path]);
+    with_credentials(&mut command).env("AWS_ENDPOINT_URL", endpoint);
+    let mut worker = Process::start(&mut command, &folder.file("log"));
+    // Its first call has been taken, and is never answered.
+    let _call = silent.accept().expect("a call");
+    worker.terminate();
+    let status = worker.ended(Duration::from_secs(10));
+    assert!(status.success(), "{status}:\n{}", worker.said());
+}
+
 /// A server that denies every call, as a service does whose policy lacks an action. Lives as long as the test process.
 fn denying_server() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");

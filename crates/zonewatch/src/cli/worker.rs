@@ -77,11 +77,14 @@ async fn work(config: Config, exposition: Exposition) -> Result<(), Failure> {
     let people = http::bind(config.http.people, "http.people").await.map_err(Failure::run)?;
     let reference = reference::follow(config.enrich.clone()).map_err(Failure::usage)?;
 
-    let clients = Clients::from_env().await.map_err(|error| Failure::run(error.to_string()))?;
-    let records = delivery_streams(&clients, &config.records.delivery_streams).await?;
-    let quarantine = Some(config.quarantine.delivery_stream.clone()).filter(|name| !name.is_empty());
-    let quarantine = delivery_streams(&clients, quarantine.as_slice()).await?.pop();
-
+    let Reached { clients, records, quarantine } = tokio::select! {
+        reached = reach(&config) => reached?,
+        // Services that do not answer are waited for a minute and more, and nothing is held yet.
+        name = signals.next() => {
+            info!(signal = name, "stopped before anything was begun");
+            return Ok(());
+        }
+    };
     let (clock, worker) = (Clock::real(), pipeline::worker_id(&config));
     let parts = Parts {
         stream: Arc::new(clients.stream(&config.source.stream)),
@@ -121,6 +124,21 @@ async fn work(config: Config, exposition: Exposition) -> Result<(), Failure> {
     stop.send_replace(true);
     let _ = tokio::time::timeout(LAST_ANSWERS_MAX, futures_util::future::join_all(listeners)).await;
     outcome
+}
+
+/// What a worker needs to have found before it begins.
+struct Reached {
+    clients: Clients,
+    records: Vec<Arc<dyn DeliveryStream>>,
+    quarantine: Option<Arc<dyn DeliveryStream>>,
+}
+
+async fn reach(config: &Config) -> Result<Reached, Failure> {
+    let clients = Clients::from_env().await.map_err(|error| Failure::run(error.to_string()))?;
+    let records = delivery_streams(&clients, &config.records.delivery_streams).await?;
+    let quarantine = Some(config.quarantine.delivery_stream.clone()).filter(|name| !name.is_empty());
+    let quarantine = delivery_streams(&clients, quarantine.as_slice()).await?.pop();
+    Ok(Reached { clients, records, quarantine })
 }
 
 /// Waits for a signal, then for the drain.
