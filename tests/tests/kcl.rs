@@ -2,7 +2,7 @@
 //! each other and go on where the other ended.
 //!
 //! Run by `cargo xtask full`: Kinesis on kinesis-local, the lease table in AWS's own DynamoDB Local, Firehose on
-//! ministack. One test, because the library assigns no lease before a minute has passed.
+//! ministack. Both tests wait for the library side by side: it assigns no lease before a minute has passed.
 
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,7 +18,7 @@ use zonewatch_tests::program::{Process, zonewatch};
 const KCL_PATIENCE: Duration = Duration::from_secs(300);
 /// Records of one phase. Each is spread over the shards by its partition key.
 const PART: usize = 40;
-/// Longer than any lease of either consumer lives without a sign of its owner.
+/// Longer than a lease of either consumer lives without a sign of its owner: they renew in a third of that time.
 const RENEWALS: u64 = 5;
 
 #[test]
@@ -31,7 +31,7 @@ fn kcl_and_zonewatch_go_on_where_the_other_ended() {
     town.wait_until_read(&mut kcl, 0);
     town.wait_until_committed("after KCL's first part");
     let worker = town.worker("beside");
-    town.wait_for_renewals("kcl-one");
+    town.wait_for_renewals("kcl-one", RENEWALS);
     assert_eq!(town.owners(), ["kcl-one", "kcl-one"], "our worker took a lease from a living owner");
     town.end(worker);
 
@@ -67,6 +67,34 @@ fn kcl_and_zonewatch_go_on_where_the_other_ended() {
     town.wait_until_delivered([1, 3]);
     town.wait_until_committed("after our second part");
     town.end(worker);
+}
+
+#[test]
+fn kcl_waits_for_a_living_zonewatch_and_goes_on_in_the_table_it_made() {
+    let town = Town::create();
+    let worker = town.worker("maker");
+    town.put(0);
+    town.wait_until_delivered([0]);
+    town.wait_until_committed("after our part");
+
+    // The library's leader, once it could assign leases, leaves those of a living owner alone.
+    let mut kcl = Daemon::start(&town.fleet, &town.dynamodb, "kcl-late");
+    wait_for("KCL's leader to have worker metrics", KCL_PATIENCE, || {
+        kcl.process.must_live();
+        let row = |table: &str, attribute: &str| {
+            let rows = lease_rows(&town.dynamodb, &format!("{}-{table}", town.fleet.app));
+            rows.iter().any(|row| row[attribute] == "kcl-late").then_some(())
+        };
+        row("CoordinatorState", "ownerName").and(row("WorkerMetricStats", "wid"))
+    });
+    town.wait_for_renewals("maker", 3 * RENEWALS);
+    assert_eq!(town.owners(), ["maker", "maker"], "KCL took a lease from a living owner");
+    town.end(worker);
+
+    town.put(1);
+    town.wait_until_read(&mut kcl, 1);
+    town.wait_until_committed("after KCL's part");
+    assert_eq!(town.owners(), ["kcl-late", "kcl-late"]);
 }
 
 /// What both consumers share.
@@ -179,17 +207,17 @@ impl Town {
         self.show(phase);
     }
 
-    /// Waits until this owner has renewed each of its leases often enough to have outlived any failover time.
-    fn wait_for_renewals(&self, owner: &str) {
+    /// Waits until this owner has renewed each of its leases so often, or lost it.
+    fn wait_for_renewals(&self, owner: &str, renewals: u64) {
         let counters = || -> BTreeMap<String, u64> {
             let rows = self.rows();
             let owned = rows.iter().filter(|row| row["leaseOwner"] == owner);
             owned.map(|row| (text(&row["leaseKey"]), text(&row["leaseCounter"]).parse().expect("a number"))).collect()
         };
         let before = counters();
-        wait_for(&format!("renewals of {owner}"), PATIENCE, || {
+        wait_for(&format!("renewals of {owner}"), KCL_PATIENCE, || {
             let now = counters();
-            let moved = |(key, counter): (&String, &u64)| now.get(key).is_none_or(|now| *now >= counter + RENEWALS);
+            let moved = |(key, counter): (&String, &u64)| now.get(key).is_none_or(|now| *now >= counter + renewals);
             before.iter().all(moved).then_some(())
         });
     }
