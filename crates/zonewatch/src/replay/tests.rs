@@ -239,6 +239,23 @@ fn a_reject_in_parts_is_joined_again() {
 }
 
 #[test]
+fn part_numbers_may_be_anything() {
+    let line = |part: u32, parts: u32| {
+        json!({"reason": "bad_json", "shard": "s", "sequence_number": "5", "arrival": 1, "form": "raw", "offset": 0,
+            "part": part, "parts": parts, "data": BASE64.encode("rubbish")})
+        .to_string()
+            + "\n"
+    };
+    let last = u32::MAX;
+    let parts = [(last, 2), (last - 1, last), (last, last), (5, 0)].map(|(part, parts)| line(part, parts));
+    let whole = json!({"sequence_number": "6", "part": 0, "parts": 1, "data": BASE64.encode(payload(0..3))});
+    let mut sound: Value = serde_json::from_str(&line(0, 1)).unwrap();
+    sound.as_object_mut().unwrap().extend(whole.as_object().unwrap().clone());
+    let replayed = replay(vec![(parts.concat() + &sound.to_string()).into_bytes()]);
+    assert_eq!(replayed.counts.queries, 3, "{}", replayed.summary);
+}
+
+#[test]
 fn a_bad_line_of_a_capture_costs_no_neighbour() {
     let record = |at: i64| {
         let data = BASE64.encode(payload(at..at + 1));

@@ -116,7 +116,7 @@ impl Wrapping {
             }
             None => self.joining = Some(Joining { line: owned(&line), bytes }),
         }
-        if part + 1 == parts { self.joined() } else { Wrapped::More }
+        if part.checked_add(1) == Some(parts) { self.joined() } else { Wrapped::More }
     }
 
     /// After the last line.
@@ -166,8 +166,8 @@ impl Wrapping {
 impl Joining {
     fn takes(&self, next: &Line<'_>) -> bool {
         let mine = &self.line;
-        (&mine.shard, &mine.sequence_number, mine.event_index, mine.parts, mine.part + 1)
-            == (&next.shard, &next.sequence_number, next.event_index, next.parts, next.part)
+        (&mine.shard, &mine.sequence_number, mine.event_index, mine.parts, mine.part.checked_add(1))
+            == (&next.shard, &next.sequence_number, next.event_index, next.parts, Some(next.part))
             && self.bytes.len() <= PIECE_BYTES_MAX
     }
 }
