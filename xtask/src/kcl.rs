@@ -23,6 +23,7 @@ pub(crate) fn in_turn(root: &Path, report: &mut Report, tools: Option<&Tools>) {
     let address = |(name, address)| (name == "ZONEWATCH_TEST_AWS").then_some(address);
     let dynamodb_address = dynamodb.environment().into_iter().find_map(address).unwrap_or_default();
 
+    report.run("compile the program", &mut cargo(root, "build -p zonewatch --profile ci"));
     let mut tests = cargo(root, "test -p zonewatch-tests --profile ci --features full --test kcl");
     tests.envs(usual.environment()).env("ZONEWATCH_TEST_DYNAMODB", dynamodb_address).env("ZONEWATCH_BIN", binary(root));
     report.run_tests(NAME, &mut tests);
