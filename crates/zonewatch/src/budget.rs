@@ -48,6 +48,13 @@ impl Budget {
         }
     }
 
+    /// Holds `bytes` at once, whether they fit or not.
+    pub fn hold_now(&self, bytes: usize) -> Hold {
+        let mut hold = Hold::nothing(self);
+        hold.resize(bytes);
+        hold
+    }
+
     /// Whether nothing more fits.
     pub fn is_spent(&self) -> bool {
         self.0.held.load(SeqCst) >= self.0.bytes_max

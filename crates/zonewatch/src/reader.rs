@@ -37,6 +37,15 @@ pub struct Pace {
     pub idle: Duration,
 }
 
+/// Whether a read waits for room in the budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Room {
+    /// It waits.
+    Awaited,
+    /// It does not: what is held can only be let go by reading on.
+    Taken,
+}
+
 /// A shard being read.
 pub struct Reader {
     stream: Arc<dyn Stream>,
@@ -82,10 +91,10 @@ impl Reader {
     }
 
     /// The next read that succeeds, with its bytes held in the budget. Safe to drop at any time.
-    pub async fn next(&mut self) -> (Batch, Hold) {
+    pub async fn next(&mut self, room: Room) -> (Batch, Hold) {
         loop {
             self.clock.sleep(self.pause).await;
-            match self.read().await {
+            match self.read(room).await {
                 Ok((batch, hold)) => {
                     self.succeeded(&batch);
                     return (batch, hold);
@@ -95,8 +104,11 @@ impl Reader {
         }
     }
 
-    async fn read(&mut self) -> Result<(Batch, Hold), Error> {
-        let mut hold = self.budget.hold(self.expected_bytes()).await;
+    async fn read(&mut self, room: Room) -> Result<(Batch, Hold), Error> {
+        let mut hold = match room {
+            Room::Awaited => self.budget.hold(self.expected_bytes()).await,
+            Room::Taken => self.budget.hold_now(self.expected_bytes()),
+        };
         let cursor = match self.cursor.take() {
             Some(cursor) => cursor,
             None => self.stream.cursor(&self.shard, &self.position).await?,
@@ -195,7 +207,7 @@ mod tests {
             let mut reader = reader(Arc::new(Faulty::new(source.clone() as Arc<dyn Stream>, rates, seed)), 7);
             let mut came = Vec::new();
             while came.len() < 100 {
-                let (batch, _hold) = reader.next().await;
+                let (batch, _hold) = reader.next(Room::Awaited).await;
                 came.extend(batch.records.iter().map(|record| String::from_utf8_lossy(&record.data).into_owned()));
             }
             assert_eq!(came, (0..100).map(|number| number.to_string()).collect::<Vec<_>>(), "seed {seed}");
@@ -207,17 +219,17 @@ mod tests {
         let source = stream();
         let mut reader = reader(source.clone(), 10_000);
         for _ in 0..8 {
-            reader.next().await;
+            reader.next(Room::Awaited).await;
         }
         let start = tokio::time::Instant::now();
         for _ in 0..10 {
-            reader.next().await;
+            reader.next(Room::Awaited).await;
         }
         assert_eq!(start.elapsed().as_secs(), 10, "idle");
         source.put(&[entry("x".into())]).await.expect("memory takes entries");
-        reader.next().await;
+        reader.next(Room::Awaited).await;
         let start = tokio::time::Instant::now();
-        reader.next().await;
+        reader.next(Room::Awaited).await;
         assert!(start.elapsed() <= Duration::from_millis(501), "back to full pace at the first record");
     }
 
@@ -230,7 +242,7 @@ mod tests {
         let mut reader = reader(source, 1);
         let start = tokio::time::Instant::now();
         for _ in 0..8 {
-            reader.next().await;
+            reader.next(Room::Awaited).await;
         }
         let secs = start.elapsed().as_secs_f64();
         assert!((3.4..4.5).contains(&secs), "8 MB took {secs} s");

@@ -12,7 +12,7 @@ use crate::epoch::{Epoch, Worked};
 use crate::observe::{Counts, Observer, Settings};
 use crate::outlet::Outlet;
 use crate::quarantine::Quarantine;
-use crate::reader::{Pace, Reader};
+use crate::reader::{Pace, Reader, Room};
 use crate::supervisor::{Commits, Held, LeaseLost, Phase};
 use crate::telemetry::ShardSeries;
 use cloud::{Batch, Record, Start, Stream};
@@ -185,8 +185,9 @@ impl ShardTask {
             }
             if phase == Phase::Run && self.ended.is_none() && self.waiting.is_empty() && reading.is_none() {
                 let mut reader = idle_reader.take().expect("the reader is idle while nothing is being read");
+                let room = self.room();
                 reading = Some(Box::pin(async move {
-                    let (batch, hold) = reader.next().await;
+                    let (batch, hold) = reader.next(room).await;
                     (reader, batch, hold)
                 }));
             }
@@ -225,6 +226,13 @@ impl ShardTask {
         }
         self.waiting.extend(batch.records);
         self.hold = hold;
+    }
+
+    /// A pending epoch is delivered whole or not at all. If each of many shards waited for the room that the others' parts
+    /// take, none would ever be delivered.
+    fn room(&self) -> Room {
+        let part = self.remake_through.is_some() && !self.open.is_empty();
+        if part { Room::Taken } else { Room::Awaited }
     }
 
     /// Observes what waits, until the open epoch must be cut.

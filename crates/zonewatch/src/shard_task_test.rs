@@ -394,3 +394,30 @@ async fn what_is_held_stays_within_the_budget_however_much_waits() {
     assert!(highest > bytes_max / 2, "only {highest} bytes were held; the test shows nothing");
     assert!(highest < bytes_max + 16 * record_bytes, "{highest} bytes were held");
 }
+
+#[tokio::test]
+async fn pending_epochs_larger_than_the_budget_are_all_delivered() {
+    // Ten pending epochs of 8 MB of lines each; a read brings one record, a fourth of it.
+    let mut world = World::new(10, Rates::none());
+    for number in 0..40 {
+        world.put_many(spread(number, 10) + 1, 2_000).await;
+    }
+    world.leases.ensure(cloud::Create::IfMissing).await.expect("memory makes a table");
+    for shard in world.source.shards().await.expect("memory answers") {
+        let cursor = world.source.cursor(&shard.id, &cloud::Start::TrimHorizon).await.expect("a cursor");
+        let records = world.source.read(&shard.id, &cursor, 100).await.expect("a read").records;
+        let (first, last) = (records[0].sequence.clone(), records[records.len() - 1].sequence.clone());
+        let row =
+            Lease { pending: Some(lease::Epoch { first, last }), ..Lease::fresh(shard.id, Checkpoint::TrimHorizon) };
+        world.leases.write(&lease::Write::Create(row)).await.expect("an empty table takes a row");
+    }
+    let worker = world.worker("only", 1, |config| {
+        config.source.records_max = 1;
+        config.limits.held_bytes_max = 16 << 20;
+    });
+    let committed =
+        async |world: &World| world.rows().await.iter().all(|row| matches!(row.checkpoint, Checkpoint::At { .. }));
+    world.until("every pending epoch committed", committed).await;
+    assert_eq!(world.delivered().len() as u64, world.put);
+    worker.kill();
+}
