@@ -131,7 +131,9 @@ impl fmt::Display for Permitted {
             Truth => formatter.write_str("true or false"),
             OneOf(members) => write!(formatter, "one of \"{}\"", members.join("\", \"")),
             List(_, what) => write!(formatter, "a list of {what}"),
-            Texts => formatter.write_str("a table of texts: zone id = \"zone name\""),
+            Texts => {
+                formatter.write_str("a table of texts, zone id = \"zone name\"; in a variable { Z1 = \"example.com\" }")
+            }
             Address => formatter.write_str("an IP address and a port, such as \"127.0.0.1:9464\""),
         }
     }

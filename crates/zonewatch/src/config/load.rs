@@ -31,8 +31,9 @@ pub fn load(file: Option<&Path>, variables: impl IntoIterator<Item = (String, St
     };
     if let Some(path) = file {
         let name = path.display().to_string();
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| Faults(vec![format!("read the configuration {name}: {error}")]))?;
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Faults(vec![format!("read the configuration {name}: {error}; name a file that can be read")])
+        })?;
         loading.file(&name, &text);
     }
     let mut variables: Vec<(String, String)> =
@@ -238,6 +239,8 @@ mod tests {
         assert_eq!(config.records.zones, ["a.test"]);
         assert_eq!(config.enrich.zones["Z1"], "a.test");
         assert_eq!(config.worker.id, "007");
+        let faults = from_variables(&[("ZONEWATCH_ENRICH__ZONES", "Z1=a.test")]).unwrap_err();
+        assert!(faults[0].ends_with("in a variable { Z1 = \"example.com\" }"), "{faults:?}");
     }
 
     #[test]
