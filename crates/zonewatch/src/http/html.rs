@@ -68,6 +68,12 @@ pub fn span(duration: Duration) -> String {
     }
 }
 
+/// `14:03:12 UTC` of a time since 1970.
+pub fn time_of_day(ms: i64) -> String {
+    let secs = ms.div_euclid(1_000).rem_euclid(86_400);
+    format!("{:02}:{:02}:{:02} UTC", secs / 3_600, secs / 60 % 60, secs % 60)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -86,5 +92,8 @@ mod tests {
         assert_eq!((share(1, 3), share(0, 0)), ("33.3 %".to_owned(), "–".to_owned()));
         let spans = [500, 42_000, 200_000, 7_500_000, 100_000_000].map(Duration::from_millis).map(span);
         assert_eq!(spans, ["0.5 s", "42 s", "3 min", "2 h 5 min", "1 d 3 h"]);
+        // 2026-11-16 09:00 UTC, and a second before 1970.
+        let times = [1_794_819_600_000, -1_000].map(time_of_day);
+        assert_eq!(times, ["09:00:00 UTC", "23:59:59 UTC"]);
     }
 }

@@ -1,6 +1,6 @@
 //! The status page: rendered here as a whole, refreshed by a few lines of script, readable without them.
 
-use super::html::{escaped, name, rate, share, span, whole};
+use super::html::{escaped, name, rate, share, span, time_of_day, whole};
 use super::view::{HISTORY_SLOTS, Snapshot, ZoneView};
 use crate::telemetry::ShardView;
 use dnslog::ResponseCode;
@@ -13,6 +13,8 @@ const NAMES_MAX: usize = 10;
 const CURVE_WIDTH: u64 = 120;
 const CURVE_HEIGHT: u64 = 24;
 const BAR_WIDTH: f64 = 120.0;
+/// A share of failures that is shown boldly. Nothing is judged by it: some zones have as much every day.
+const MUCH: f64 = 0.1;
 
 /// The page.
 pub fn render(snapshot: &Snapshot, ready: &Result<(), String>) -> String {
@@ -28,10 +30,12 @@ pub fn render(snapshot: &Snapshot, ready: &Result<(), String>) -> String {
          <script src=\"/page.js\" defer></script>\n\
          <noscript><meta http-equiv=\"refresh\" content=\"5\"></noscript>\n</head>\n<body>\n\
          <header><h1>Zonewatch</h1><p>{app} · stream <b>{stream}</b> · worker {worker}</p></header>\n\
-         <main>\n<p class=\"state\">{state} <span class=\"quiet\">up {uptime}, {total} queries since the start</span></p>\n\
+         <main>\n<p class=\"state\">{state} <span class=\"quiet\">{now} on the worker's clock, up {uptime}, \
+         {total} queries since the start</span></p>\n\
          {main}</main>\n\
          <footer>Metrics for Prometheus are on the operations listener, at /metrics. As JSON: \
          <a href=\"/api/v1/zones\">zones</a>, <a href=\"/api/v1/fleet\">fleet</a>.</footer>\n</body>\n</html>\n",
+        now = time_of_day(snapshot.now_ms),
         total = whole(snapshot.queries_total),
     )
 }
@@ -76,9 +80,10 @@ fn zones(snapshot: &Snapshot) -> String {
     let more = snapshot.zones.len().saturating_sub(ZONES_MAX);
     let more = if more > 0 { format!("<p class=\"quiet\">and {more} quieter ones</p>\n") } else { String::new() };
     format!(
-        "{heading}{legend}<div class=\"wide\"><table>\n<thead><tr><th>zone</th><th class=\"number\">queries/s</th>\
-         <th>lately</th><th>response codes</th><th class=\"number\">NXDOMAIN</th><th class=\"number\">SERVFAIL</th>\
-         <th class=\"number\">different names</th><th>asked most</th></tr></thead>\n\
+        "{heading}{legend}<div class=\"wide\"><table id=\"zones\">\n<thead><tr><th>zone</th>\
+         <th class=\"number\">queries/s</th><th>over time</th><th>response codes</th><th class=\"number\">NXDOMAIN</th>\
+         <th class=\"number\">SERVFAIL</th><th class=\"number\" title=\"different names, estimated\">names</th>\
+         <th class=\"number\" title=\"queries since the start\">total</th><th>asked most</th></tr></thead>\n\
          <tbody>\n{rows}</tbody>\n</table></div>\n{more}",
         legend = legend(),
     )
@@ -90,35 +95,62 @@ fn zone(zone: &ZoneView) -> String {
         list
     });
     let summary = zone.top_names.first().map_or_else(|| "–".to_owned(), |top| name(&top.name));
+    // On a narrow screen a row becomes a card, and its cells say themselves what they are.
     format!(
-        "<tr><th scope=\"row\">{name}</th><td class=\"number\">{rate}</td><td>{curve}</td><td>{bar}</td>\
-         <td class=\"number\">{nx}</td><td class=\"number\">{fail}</td><td class=\"number\">{distinct}</td>\
-         <td><details data-key=\"{key}\"><summary>{summary}</summary><ol>{names}</ol></details></td></tr>\n",
+        "<tr><th scope=\"row\">{name}</th><td class=\"number\" data-label=\"queries/s\">{rate}</td>\
+         <td class=\"picture\">{curve}</td><td class=\"picture\">{bar}</td>{nx}{fail}\
+         <td class=\"number\" data-label=\"names\">{distinct}</td>\
+         <td class=\"number\" data-label=\"total\" data-total=\"{total}\">{shown_total}</td>\
+         <td class=\"asked\"><details data-key=\"{key}\"><summary>{summary}</summary><ol>{names}</ol></details></td></tr>\n",
         name = name(&zone.name),
         rate = rate(zone.rate),
         curve = curve(&zone.history),
         bar = bar(zone),
-        nx = share(zone.of_code(ResponseCode::NxDomain), zone.queries),
-        fail = share(zone.of_code(ResponseCode::ServFail), zone.queries),
+        nx = share_cell(zone, ResponseCode::NxDomain),
+        fail = share_cell(zone, ResponseCode::ServFail),
         distinct = whole(zone.distinct_names),
+        total = zone.queries_total,
+        shown_total = whole(zone.queries_total),
         key = escaped(&zone.key),
     )
 }
 
+/// The share of a response code; nothing is quiet, and much catches the eye.
+fn share_cell(zone: &ZoneView, code: ResponseCode) -> String {
+    let count = zone.of_code(code);
+    let class = match count as f64 / zone.queries.max(1) as f64 {
+        0.0 => "number quiet",
+        MUCH.. => "number much",
+        _ => "number",
+    };
+    let label = code.as_str();
+    format!("<td class=\"{class}\" data-label=\"{label}\">{}</td>", share(count, zone.queries))
+}
+
 /// Queries of the last slots as a small curve. Its size is in attributes: the page's policy allows no inline style.
+///
+/// The slot under way is left out, since it would look like an outage; so is the time before the first query.
 fn curve(history: &[u64]) -> String {
-    let highest = history.iter().copied().max().unwrap_or(0).max(1);
-    let mut points = String::new();
-    for (at, count) in history.iter().enumerate() {
-        let x = at as u64 * CURVE_WIDTH / (HISTORY_SLOTS - 1);
-        let y = CURVE_HEIGHT as f64 - 1.0 - (CURVE_HEIGHT - 2) as f64 * *count as f64 / highest as f64;
+    let past = &history[..history.len().saturating_sub(1)];
+    let highest = past.iter().copied().max().unwrap_or(0).max(1);
+    let bottom = CURVE_HEIGHT - 1;
+    let (mut points, mut first_x) = (String::new(), None);
+    for (at, count) in past.iter().enumerate().skip_while(|(_, count)| **count == 0) {
+        let x = at as u64 * CURVE_WIDTH / (HISTORY_SLOTS - 2);
+        let y = bottom as f64 - (CURVE_HEIGHT - 2) as f64 * *count as f64 / highest as f64;
+        first_x.get_or_insert(x);
         let _ = write!(points, "{x},{y:.1} ");
     }
+    let points = points.trim_end();
+    let area = first_x.map_or_else(String::new, |first_x| {
+        format!(
+            "<polygon points=\"{first_x},{bottom} {points} {CURVE_WIDTH},{bottom}\"/><polyline points=\"{points}\"/>"
+        )
+    });
     format!(
-        "<svg class=\"curve\" width=\"{CURVE_WIDTH}\" height=\"{CURVE_HEIGHT}\" role=\"img\" \
-         aria-label=\"queries over time, at most {} a slot\"><polyline points=\"{}\"/></svg>",
+        "<svg class=\"curve\" width=\"{CURVE_WIDTH}\" height=\"{CURVE_HEIGHT}\" role=\"img\">\
+         <title>queries over time, at most {} a slot</title>{area}</svg>",
         whole(highest),
-        points.trim_end()
     )
 }
 
@@ -133,7 +165,7 @@ fn bar(zone: &ZoneView) -> String {
         x += width;
     }
     format!(
-        "<svg class=\"bar\" width=\"{BAR_WIDTH}\" height=\"12\" role=\"img\" aria-label=\"{}\">{parts}</svg>",
+        "<svg class=\"bar\" width=\"{BAR_WIDTH}\" height=\"12\" role=\"img\"><title>{}</title>{parts}</svg>",
         label.trim_end_matches(", ")
     )
 }
