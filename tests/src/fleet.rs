@@ -50,7 +50,7 @@ impl Fleet {
         let log = self.folder.file(&format!("{}.log", unique(id)));
         let mut command = zonewatch(&["worker", "--config", &config.display().to_string()]);
         let process = Process::start(on_emulators(&mut command), &log);
-        Worker { process, operations: format!("http://127.0.0.1:{operations}") }
+        Worker::on(process, operations, people)
     }
 
     /// The configuration file of one worker. Times are short, so that tests are.
@@ -107,9 +107,21 @@ pub struct Worker {
     /// Its process.
     pub process: Process,
     operations: String,
+    page: String,
 }
 
 impl Worker {
+    /// A worker that was started with these two ports.
+    pub fn on(process: Process, operations: u16, people: u16) -> Self {
+        let [operations, page] = [operations, people].map(|port| format!("http://127.0.0.1:{port}"));
+        Self { process, operations, page }
+    }
+
+    /// The status page's address.
+    pub fn page(&self) -> &str {
+        &self.page
+    }
+
     /// Waits until `/readyz` says so.
     pub fn wait_until_ready(&mut self) {
         let (process, url) = (&mut self.process, format!("{}/readyz", self.operations));

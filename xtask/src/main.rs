@@ -2,6 +2,7 @@
 
 mod checks;
 mod emulators;
+mod full;
 mod kcl;
 mod listeners;
 mod report;
@@ -15,7 +16,8 @@ usage: cargo xtask COMMAND
 
   test                    what must pass before a change lands: format, lints, unit, property and contract tests,
                           then the contract, schema and end-to-end tests on emulators (needs node, npm and python3)
-  full                    test, and what needs more time or tools: other emulators, more seeds, documentation
+  full [PART…]            test, and what needs more time or tools; or only these parts: properties, simulation,
+                          dynamodb-local, kcl, documentation, page, load, bench
   tools                   only installs the pinned test tools into .cache/tools
   emulators -- COMMAND…   starts the emulators, runs COMMAND with their addresses in its environment, stops them
 
@@ -27,7 +29,7 @@ fn main() -> ExitCode {
     let root = root();
     let outcome = match words.as_slice() {
         ["test"] => checks::test(&root),
-        ["full"] => checks::full(&root),
+        ["full", parts @ ..] => full::full(&root, parts),
         ["tools"] => tools::install(&root, tools::Output::Shown).map(|_| ExitCode::SUCCESS),
         ["emulators", "--", program, rest @ ..] => with_emulators(&root, program, rest),
         [] | ["help" | "--help" | "-h"] => {

@@ -76,6 +76,19 @@ pub(crate) fn install_for_full(root: &Path, tools: &Tools) -> Result<(), String>
     npm(root, &tools.folder.join("full"), "npm-full", Output::Shown, &log)
 }
 
+/// Builds ferrokinesis into `.cache/ferrokinesis`: minutes, once. The path of its binary.
+pub(crate) fn install_ferrokinesis(root: &Path) -> Result<PathBuf, String> {
+    let log = crate::emulators::log_folder(root)?.join("install.log");
+    let folder = root.join(".cache/ferrokinesis");
+    fs::create_dir_all(&folder).map_err(|error| format!("make {}: {error}", folder.display()))?;
+    let pins = pins(root, "cargo.txt")?;
+    once(&folder.join("cargo.stamp"), &pins, || {
+        let flags = ["install", "--quiet", "--locked", "--force", "--root"];
+        run(Command::new("cargo").args(flags).arg(&folder).args(&pins).current_dir(root), Output::Shown, &log)
+    })?;
+    Ok(folder.join("bin/ferrokinesis"))
+}
+
 /// Installs the Kinesis Client Library: its jars and the Python side of its protocol, without the packages that it names,
 /// which neither needs.
 pub(crate) fn install_kcl(root: &Path, tools: &Tools) -> Result<(), String> {
