@@ -3,6 +3,7 @@
 //! The format is public (aws/amazon-kinesis-producer, aggregation-format.md): `AggregatedRecord` holds its `Record`s as
 //! field 3, a `Record` its data as field 3. Keys and tags do not concern the decoder.
 
+use md5::{Digest, Md5};
 use std::ops::Range;
 
 pub(crate) const MAGIC: [u8; 4] = [0xf3, 0x89, 0x9a, 0xc2];
@@ -15,7 +16,8 @@ const PAYLOAD_FIELD: u64 = 3;
 pub(crate) fn message(record: &[u8]) -> Option<Range<usize>> {
     let end = record.len().checked_sub(DIGEST_BYTES)?;
     let message = MAGIC.len()..end;
-    (record.get(message.clone()).map(crate::md5::digest)? == record[end..]).then_some(message)
+    let digest = Md5::digest(record.get(message.clone())?);
+    (digest[..] == record[end..]).then_some(message)
 }
 
 /// The places of the packed records' data in `record`. An `Err` is the place from which the rest cannot be understood,
@@ -130,7 +132,7 @@ mod tests {
     }
 
     fn sealed(message: &[u8]) -> Vec<u8> {
-        [&MAGIC[..], message, &crate::md5::digest(message)[..]].concat()
+        [&MAGIC[..], message, &Md5::digest(message)[..]].concat()
     }
 
     fn unpacked(record: &[u8]) -> Option<Vec<Result<&[u8], usize>>> {

@@ -12,7 +12,6 @@ mod envelope;
 mod inflate;
 mod json;
 mod line;
-mod md5;
 pub mod name;
 mod networks;
 mod operators;
