@@ -1,6 +1,6 @@
 //! A Kinesis record's bytes to log events, within caps.
 
-use crate::inflate::Inflater;
+use crate::inflate::{Inflater, KEPT_BYTES_MAX};
 use crate::line::LineParser;
 use crate::scan::Scanner;
 use crate::session::{Path, Session, Text};
@@ -96,7 +96,12 @@ impl Decoder {
         } else {
             decode_part(&mut session, &mut self.inflater, &whole);
         }
-        session.decoded
+        let decoded = session.decoded;
+        self.inflater.give_back();
+        if self.scratch.capacity() > KEPT_BYTES_MAX {
+            self.scratch = String::new();
+        }
+        decoded
     }
 }
 

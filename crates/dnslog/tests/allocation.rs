@@ -1,4 +1,4 @@
-//! Decoding allocates for records, not for queries.
+//! Decoding allocates for records, not for queries, and keeps no outsized buffer.
 
 mod common;
 
@@ -10,23 +10,28 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 struct Counting;
 
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+static BYTES_HELD: AtomicUsize = AtomicUsize::new(0);
 
 // SAFETY: every call is the system allocator's own, counted before.
 #[allow(unsafe_code)]
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        BYTES_HELD.fetch_add(layout.size(), Ordering::Relaxed);
         // SAFETY: as the caller promises.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        BYTES_HELD.fetch_sub(layout.size(), Ordering::Relaxed);
         // SAFETY: as the caller promises.
         unsafe { System.dealloc(pointer, layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, bytes: usize) -> *mut u8 {
         ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        BYTES_HELD.fetch_add(bytes, Ordering::Relaxed);
+        BYTES_HELD.fetch_sub(layout.size(), Ordering::Relaxed);
         // SAFETY: as the caller promises.
         unsafe { System.realloc(pointer, layout, bytes) }
     }
@@ -53,7 +58,12 @@ impl Visit for Count {
 
 // The only test of this file: another one's allocations would be counted too.
 #[test]
-fn allocations_are_bounded_by_records() {
+fn allocations_are_bounded() {
+    queries_cost_none();
+    outsized_records_leave_nothing_behind();
+}
+
+fn queries_cost_none() {
     const RECORDS: usize = 50;
     // Plain and escaped names, rejected events, extracted fields: none of them costs an allocation.
     let events: Vec<String> = (0..2_000)
@@ -75,4 +85,18 @@ fn allocations_are_bounded_by_records() {
     let allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
     assert_eq!((count.queries, count.rejects), ((RECORDS + 1) * 1_750, (RECORDS + 1) * 250));
     assert!(allocations <= 4 * RECORDS, "{allocations} allocations for {RECORDS} records");
+}
+
+fn outsized_records_leave_nothing_behind() {
+    const OUTSIZED_BYTES: usize = 60 << 20;
+    // A bomb of white space, and one message all of whose characters are escaped.
+    let records = [vec![b' '; OUTSIZED_BYTES], event("1", &"\\n".repeat(OUTSIZED_BYTES / 2)).into_bytes()];
+    for record in records.map(|record| gzip(&record)) {
+        let mut decoder = Decoder::new(Limits::default());
+        decoder.decode(&record, &mut Count::default());
+        let before = BYTES_HELD.load(Ordering::Relaxed);
+        drop(decoder);
+        let held = before - BYTES_HELD.load(Ordering::Relaxed);
+        assert!(held < 9 << 20, "{held} bytes held after a record that was done with");
+    }
 }
