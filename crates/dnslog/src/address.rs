@@ -4,35 +4,63 @@
 use crate::Subnet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+/// An address as it travels in registers. An [`IpAddr`] lies in memory, its parts at odd places: read back as a whole
+/// right after its parts were written, it makes the processor wait until they have all arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Bits {
+    pub is_v4: bool,
+    pub bits: u128,
+}
+
+impl Bits {
+    #[inline(always)]
+    pub(crate) fn of(address: &IpAddr) -> Self {
+        match address {
+            IpAddr::V4(address) => Self { is_v4: true, bits: u128::from(address.to_bits()) },
+            IpAddr::V6(address) => Self { is_v4: false, bits: address.to_bits() },
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn address(self) -> IpAddr {
+        if self.is_v4 {
+            IpAddr::V4(Ipv4Addr::from_bits(self.bits as u32))
+        } else {
+            IpAddr::V6(Ipv6Addr::from_bits(self.bits))
+        }
+    }
+}
+
 /// An IPv4 or IPv6 address.
 pub(crate) fn parse(text: &str) -> Option<IpAddr> {
-    parse_before(text, text.as_bytes())
+    parse_before(text, text.as_bytes()).map(Bits::address)
 }
 
 /// The same. `bytes` begin with those of `text` and may go on behind it, which makes reading an IPv4 address quicker.
 #[inline(always)]
-pub(crate) fn parse_before(text: &str, bytes: &[u8]) -> Option<IpAddr> {
+pub(crate) fn parse_before(text: &str, bytes: &[u8]) -> Option<Bits> {
     match parse_v4(bytes, text.len()) {
-        Some(address) => Some(IpAddr::V4(address)),
+        Some(bits) => Some(Bits { is_v4: true, bits: u128::from(bits) }),
         None => parse_other(text),
     }
 }
 
 #[inline(never)]
-fn parse_other(text: &str) -> Option<IpAddr> {
+fn parse_other(text: &str) -> Option<Bits> {
     match parse_v6(text.as_bytes()) {
-        Some(address) => Some(IpAddr::V6(address)),
-        None => text.parse().ok(),
+        Some(bits) => Some(Bits { is_v4: false, bits }),
+        None => text.parse().ok().map(|address| Bits::of(&address)),
     }
 }
 
 /// A network prefix, `192.0.2.0/24` or `2001:db8::/48`.
 pub(crate) fn parse_subnet(text: &str) -> Option<Subnet> {
-    parse_subnet_before(text, text.as_bytes())
+    let (address, prefix_bits) = parse_subnet_before(text, text.as_bytes())?;
+    Some(Subnet { address: address.address(), prefix_bits })
 }
 
 /// The same, as in [`parse_before`].
-pub(crate) fn parse_subnet_before(text: &str, bytes: &[u8]) -> Option<Subnet> {
+pub(crate) fn parse_subnet_before(text: &str, bytes: &[u8]) -> Option<(Bits, u8)> {
     let slash = text.bytes().rposition(|byte| byte == b'/')?;
     let address = parse_before(text.get(..slash)?, bytes)?;
     let prefix_bits = match *text.as_bytes().get(slash + 1..)? {
@@ -41,8 +69,8 @@ pub(crate) fn parse_subnet_before(text: &str, bytes: &[u8]) -> Option<Subnet> {
         [b'1', tens, ones] => 100_u8.checked_add(10 * digit(tens)? + digit(ones)?)?,
         _ => return None,
     };
-    let bits_max = if address.is_ipv4() { 32 } else { 128 };
-    (prefix_bits <= bits_max).then_some(Subnet { address, prefix_bits })
+    let bits_max = if address.is_v4 { 32 } else { 128 };
+    (prefix_bits <= bits_max).then_some((address, prefix_bits))
 }
 
 fn digit(byte: u8) -> Option<u8> {
@@ -54,8 +82,9 @@ fn digit(byte: u8) -> Option<u8> {
 /// Where the dots are is found in all bytes at once, and each number is then a shift and a sum: the lengths of an
 /// address's numbers are nothing that a processor could predict.
 #[inline(always)]
-fn parse_v4(bytes: &[u8], length: usize) -> Option<Ipv4Addr> {
+fn parse_v4(bytes: &[u8], length: usize) -> Option<u32> {
     const ONES: u64 = 0x0101_0101_0101_0101;
+    let bytes: &[u8; 20] = bytes.first_chunk()?;
     let word = u128::from_le_bytes(*bytes.first_chunk()?);
     if length > 15 {
         return None;
@@ -79,17 +108,18 @@ fn parse_v4(bytes: &[u8], length: usize) -> Option<Ipv4Addr> {
     let b = number(bytes, first + 1, second)?;
     let c = number(bytes, second + 1, third)?;
     let d = number(bytes, third + 1, length as u32)?;
-    Some(Ipv4Addr::from_bits(a << 24 | b << 16 | c << 8 | d))
+    Some(a << 24 | b << 16 | c << 8 | d)
 }
 
-/// The number up to 255 between two places, without leading zeros.
+/// The number up to 255 between two of the first 16 places, without leading zeros.
 #[inline(always)]
-fn number(bytes: &[u8], from: u32, to: u32) -> Option<u32> {
+fn number(bytes: &[u8; 20], from: u32, to: u32) -> Option<u32> {
     let length = to.wrapping_sub(from);
     if !(1..=3).contains(&length) {
         return None;
     }
-    let digits = u32::from_le_bytes(*bytes.get(from as usize..)?.first_chunk()?);
+    let at = from as usize & 15;
+    let digits = u32::from_le_bytes([bytes[at], bytes[at + 1], bytes[at + 2], bytes[at + 3]]);
     let unused_bits = 8 * (4 - length);
     // The last digit in the highest byte, zeros below the first.
     let values = (digits << unused_bits).wrapping_sub(0x3030_3030 << unused_bits);
@@ -113,7 +143,7 @@ const HEX: [u8; 256] = {
 };
 
 /// The IPv6 address, if it is written in hexadecimal alone; the library decides about what is not.
-fn parse_v6(text: &[u8]) -> Option<Ipv6Addr> {
+fn parse_v6(text: &[u8]) -> Option<u128> {
     let (mut groups, mut count, mut gap) = (0_u128, 0, None);
     let mut rest = text;
     if let [b':', b':', after @ ..] = rest {
@@ -145,12 +175,12 @@ fn parse_v6(text: &[u8]) -> Option<Ipv6Addr> {
         }
     }
     match gap {
-        None => (count == 8).then(|| Ipv6Addr::from_bits(groups)),
+        None => (count == 8).then_some(groups),
         // A gap stands for one group of zeros or more.
         Some(before) if count < 8 => {
             let after_bits = 16 * (count - before);
             let front = if before == 0 { 0 } else { groups >> after_bits << (16 * (8 - before)) };
-            Some(Ipv6Addr::from_bits(front | groups & ((1 << after_bits) - 1)))
+            Some(front | groups & ((1 << after_bits) - 1))
         }
         Some(_) => None,
     }
@@ -201,7 +231,8 @@ mod tests {
             text in "([0-9]{1,4}|[0-9a-fA-F:]{1,5}|\\.|::|[0-9]{1,3}\\.[0-9]{1,3}\\.|%|x){0,9}",
         ) {
             prop_assert_eq!(parse(&text), text.parse().ok());
-            prop_assert_eq!(parse_before(&text, format!("{text} - and 16 more").as_bytes()), text.parse().ok());
+            let before = parse_before(&text, format!("{text} - and 16 more").as_bytes());
+            prop_assert_eq!(before.map(Bits::address), text.parse().ok());
         }
 
         #[test]
@@ -209,7 +240,7 @@ mod tests {
             let v4 = Ipv4Addr::from_bits(v4);
             prop_assert_eq!(parse(&v4.to_string()), Some(v4.into()));
             let text = v4.to_string();
-            prop_assert_eq!(parse_v4(format!("{text}.1, 16 more bytes").as_bytes(), text.len()), Some(v4));
+            prop_assert_eq!(parse_v4(format!("{text}.1, 16 more bytes").as_bytes(), text.len()), Some(v4.to_bits()));
             let v6 = std::net::Ipv6Addr::from_bits(v6);
             prop_assert_eq!(parse(&v6.to_string()), Some(v6.into()));
         }

@@ -93,8 +93,8 @@ impl Enricher {
 
     /// The facts of one query.
     pub fn enrich<'a>(&'a mut self, source: &Source<'a>, query: &Query<'a>) -> Facts<'a> {
-        let asker = query.source_ip.map(|address| self.sources.place_of(address));
-        let client = query.client_subnet.map(|subnet| self.clients.place_of(subnet.address));
+        let asker = query.source_ip.as_ref().map(|address| self.sources.place_of(address));
+        let client = query.client_subnet.as_ref().map(|subnet| self.clients.place_of(&subnet.address));
         let name = normalize(query.name, &mut self.scratch);
         let place = if query.zone_id.is_empty() {
             of_resolver(&self.reference, &mut self.suffixes, name.text)

@@ -4,9 +4,10 @@
 //! response codes, edge locations and fields after the tenth are taken as text.
 
 use crate::query::folded_at;
-use crate::scan::Scanner;
+use crate::scan::{Ascii, Scanner};
 use crate::time::Clockwork;
-use crate::{Form, Query, QueryType, Reason, ResponseCode, Transport, address};
+use crate::{Form, Query, QueryType, Reason, ResponseCode, Subnet, Transport, address};
+use std::ops::Range;
 
 /// A name is at most 255 bytes on the wire; each may be written as `\ooo`.
 const NAME_BYTES_MAX: usize = 1020;
@@ -16,6 +17,35 @@ const WORD_BYTES_MAX: usize = 32;
 const EDGE_BYTES_MAX: usize = 64;
 /// Zone ids of 13 to 21 characters have been seen; the API allows 32.
 const ZONE_ID_BYTES_MAX: usize = 32;
+
+/// A line as text. ASCII gives its parts quicker.
+pub(crate) trait Line<'a>: Copy {
+    fn text(self) -> &'a str;
+    /// The text between two places; empty if there is none.
+    fn part(self, place: Range<usize>) -> &'a str;
+}
+
+impl<'a> Line<'a> for &'a str {
+    fn text(self) -> &'a str {
+        self
+    }
+
+    fn part(self, place: Range<usize>) -> &'a str {
+        self.get(place).unwrap_or_default()
+    }
+}
+
+impl<'a> Line<'a> for Ascii<'a> {
+    #[inline(always)]
+    fn text(self) -> &'a str {
+        Ascii::text(self)
+    }
+
+    #[inline(always)]
+    fn part(self, place: Range<usize>) -> &'a str {
+        Ascii::part(self, place).map_or("", Ascii::text)
+    }
+}
 
 /// Parses lines. It remembers the last minute and zone id it checked, which most lines of a record share.
 #[derive(Debug)]
@@ -33,60 +63,79 @@ impl LineParser {
     }
 
     /// One line without its end.
-    pub(crate) fn parse<'a>(&mut self, line: &'a str, query: &mut Query<'a>) -> Result<(), Reason> {
+    pub(crate) fn parse<'a>(&mut self, line: &'a str) -> Result<Query<'a>, Reason> {
         self.scanner.find_spaces(line.as_bytes());
-        self.parse_spaced(line, line.as_bytes(), query)?;
-        check_text(query)
+        let query = self.parse_spaced(line, line.as_bytes(), "", "", |query| *query)?;
+        check_text(&query)?;
+        Ok(query)
     }
 
     /// One line that holds no control character, with its spaces found already. `bytes` begin where the line does and
-    /// may go on behind it: a look beyond its end saves asking where that is. The query is filled in place, since
-    /// moving it would cost as much as some of the parsing.
-    #[inline]
-    pub(crate) fn parse_spaced<'a>(
+    /// may go on behind it: a look beyond its end saves asking where that is. The query is handed to `then` and not
+    /// returned, since moving it would cost as much as some of the parsing.
+    #[inline(always)]
+    pub(crate) fn parse_spaced<'a, R>(
         &mut self,
-        line: &'a str,
+        line: impl Line<'a>,
         bytes: &[u8],
-        query: &mut Query<'a>,
-    ) -> Result<(), Reason> {
+        event_id: &'a str,
+        extracted_fields: &'a str,
+        then: impl FnOnce(&Query<'a>) -> R,
+    ) -> Result<R, Reason> {
         let &[a, b, c, d, e, f, g, h, i, ref more @ ..] = self.scanner.spaces() else {
-            let version = line.split(' ').next().unwrap_or_default();
-            return Err(check_version(version).err().unwrap_or(Reason::FieldCount));
+            return Err(too_few_fields(line.text()));
         };
         let [a, b, c, d, e, f, g, h, i] = [a, b, c, d, e, f, g, h, i].map(|at| at as usize);
-        let end = more.first().map_or(line.len(), |&at| at as usize);
-        let between = |from: usize, to: usize| line.get(from + 1..to).unwrap_or_default();
+        let end = more.first().map_or(line.text().len(), |&at| at as usize);
+        let between = |from: usize, to: usize| line.part(from + 1..to);
 
         if !(a == 3 && bytes.starts_with(b"1.0")) {
-            check_version(line.get(..a).unwrap_or_default())?;
+            check_version(line.part(0..a))?;
         }
         let time = bytes.get(a + 1..b).unwrap_or_default();
-        query.time_ms = self.clockwork.parse(time).ok_or(Reason::BadTimestamp)?;
-        query.form = Form::PublicLine;
-        query.original = line;
-        query.zone_id = between(b, c);
-        self.check_zone_id(query.zone_id)?;
-        query.name = name(between(c, d))?;
-        query.query_type_text = word(between(d, e))?;
-        query.query_type = QueryType::of_key(folded_at(bytes, d + 1, e));
-        query.response_code_text = word(between(e, f))?;
-        query.response_code = ResponseCode::of_key(folded_at(bytes, e + 1, f));
-        query.transport_text = word(between(f, g))?;
-        query.transport = Transport::of_key(folded_at(bytes, f + 1, g));
-        query.edge = edge(between(g, h))?;
-        query.source_ip_text = between(h, i);
+        let time_ms = self.clockwork.parse(time).ok_or(Reason::BadTimestamp)?;
+        let zone_id = between(b, c);
+        self.check_zone_id(zone_id)?;
+        let name = name(between(c, d))?;
+        let query_type_text = word(between(d, e))?;
+        let response_code_text = word(between(e, f))?;
+        let transport_text = word(between(f, g))?;
+        let edge = edge(between(g, h))?;
+        let source_ip_text = between(h, i);
         let behind = bytes.get(h + 1..).unwrap_or_default();
-        match address::parse_before(query.source_ip_text, behind) {
-            None => return Err(Reason::BadAddress),
-            address => query.source_ip = address,
-        }
-        if end == i + 2 && bytes.get(i + 1) == Some(&b'-') {
-            return Ok(());
-        }
-        query.client_subnet_text = between(i, end);
-        let behind = bytes.get(i + 1..).unwrap_or_default();
-        query.client_subnet = address::parse_subnet_before(query.client_subnet_text, behind);
-        if query.client_subnet.is_some() { Ok(()) } else { Err(Reason::BadSubnet) }
+        let source_ip = address::parse_before(source_ip_text, behind).ok_or(Reason::BadAddress)?;
+        let (client_subnet, client_subnet_text) = if end == i + 2 && bytes.get(i + 1) == Some(&b'-') {
+            (None, "")
+        } else {
+            let text = between(i, end);
+            let behind = bytes.get(i + 1..).unwrap_or_default();
+            (Some(address::parse_subnet_before(text, behind).ok_or(Reason::BadSubnet)?), text)
+        };
+        Ok(then(&Query {
+            event_id,
+            time_ms,
+            form: Form::PublicLine,
+            zone_id,
+            name,
+            class: "IN",
+            query_type: QueryType::of_key(folded_at(bytes, d + 1, e)),
+            query_type_text,
+            response_code: ResponseCode::of_key(folded_at(bytes, e + 1, f)),
+            response_code_text,
+            transport: Transport::of_key(folded_at(bytes, f + 1, g)),
+            transport_text,
+            edge,
+            source_ip: Some(source_ip.address()),
+            source_ip_text,
+            client_subnet: match client_subnet {
+                Some((address, prefix_bits)) => Some(Subnet { address: address.address(), prefix_bits }),
+                None => None,
+            },
+            client_subnet_text,
+            resolver: None,
+            original: line.text(),
+            extracted_fields,
+        }))
     }
 
     #[inline]
@@ -101,6 +150,13 @@ impl LineParser {
         }
         Ok(())
     }
+}
+
+/// What is wrong with a line that has too few fields: its version may say why.
+#[cold]
+fn too_few_fields(line: &str) -> Reason {
+    let version = line.split(' ').next().unwrap_or_default();
+    check_version(version).err().unwrap_or(Reason::FieldCount)
 }
 
 /// `Z` and letters or digits.
@@ -157,8 +213,7 @@ mod tests {
     use super::*;
 
     fn parse(line: &str) -> Result<Query<'_>, Reason> {
-        let mut query = Query::BLANK;
-        LineParser::new(Scanner::new()).parse(line, &mut query).map(|()| query)
+        LineParser::new(Scanner::new()).parse(line)
     }
 
     #[test]

@@ -23,10 +23,16 @@ pub fn normalize<'a>(logged: &'a str, scratch: &'a mut String) -> Name<'a> {
     if trimmed.is_empty() {
         return Name { text: ".", labels: 0, longest_label: 0 };
     }
-    if is_plain(trimmed.as_bytes()) {
-        return count_plain(trimmed);
-    }
     scratch.clear();
+    match look(trimmed.as_bytes()) {
+        Look { is_odd: false, has_capitals: false } => return count_plain(trimmed),
+        Look { is_odd: false, has_capitals: true } => {
+            scratch.push_str(trimmed);
+            scratch.make_ascii_lowercase();
+            return count_plain(scratch);
+        }
+        Look { is_odd: true, .. } => {}
+    }
     rewrite(logged.as_bytes(), scratch);
     // The dots that are left in the rewritten form are separators, whatever they were escaped as before.
     scratch.truncate(scratch.trim_end_matches('.').len());
@@ -43,14 +49,21 @@ fn without_trailing_dots(logged: &str) -> &str {
     if trimmed.ends_with('\\') { logged } else { trimmed }
 }
 
-/// Whether the bytes are in normal form and hold no escape. Written so that the compiler turns it into vector code: it
-/// runs once for each query.
-fn is_plain(bytes: &[u8]) -> bool {
-    let mut odd = false;
+/// What bytes hold that is not in normal form.
+struct Look {
+    /// Escapes, or what must be one.
+    is_odd: bool,
+    has_capitals: bool,
+}
+
+/// Written so that the compiler turns it into vector code: it runs once for each query.
+fn look(bytes: &[u8]) -> Look {
+    let (mut is_odd, mut has_capitals) = (false, false);
     for &byte in bytes {
-        odd |= byte.wrapping_sub(b'A') < 26 || byte.wrapping_sub(0x21) > 0x5d || byte == b'\\';
+        is_odd |= byte.wrapping_sub(0x21) > 0x5d || byte == b'\\';
+        has_capitals |= byte.wrapping_sub(b'A') < 26;
     }
-    !odd
+    Look { is_odd, has_capitals }
 }
 
 fn count_plain(text: &str) -> Name<'_> {

@@ -4,8 +4,10 @@
 //! (`country.iso_code`, `autonomous_system_number`), IPinfo (`country_code` or `country`, `asn`, `as_name`) and the
 //! openly licensed builds (`country_code`). Where several databases know a field, the first one counts.
 
+use crate::address::Bits;
 use crate::name::normalize;
 use crate::operators;
+use crate::scan::prefetch;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use maxminddb::Reader;
@@ -117,7 +119,7 @@ struct Row<'a> {
     #[serde(borrow)]
     country: Option<Country<'a>>,
     country_code: Option<&'a str>,
-    autonomous_system_number: Option<u32>,
+    autonomous_system_number: Option<System<'a>>,
     autonomous_system_organization: Option<&'a str>,
     asn: Option<System<'a>>,
     as_name: Option<&'a str>,
@@ -133,8 +135,18 @@ enum Country<'a> {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum System<'a> {
+    /// Untagged, it may be stored as any kind of integer; asked for as `u32`, a row with a `uint16` would be refused.
     Number(u32),
     Text(&'a str),
+}
+
+impl System<'_> {
+    fn number(&self) -> Option<u32> {
+        match self {
+            Self::Number(number) => Some(*number),
+            Self::Text(text) => text.strip_prefix("AS").unwrap_or(text).parse().ok(),
+        }
+    }
 }
 
 impl Row<'_> {
@@ -147,11 +159,8 @@ impl Row<'_> {
         if let Some(code) = country.filter(|code| network.country.is_empty() && is_country(code)) {
             network.country.push_str(code);
         }
-        let number = self.autonomous_system_number.or(match self.asn {
-            Some(System::Number(number)) => Some(number),
-            Some(System::Text(text)) => text.strip_prefix("AS").unwrap_or(text).parse().ok(),
-            None => None,
-        });
+        let systems = [&self.autonomous_system_number, &self.asn];
+        let number = systems.into_iter().flatten().find_map(System::number);
         if network.asn == 0 {
             network.asn = number.unwrap_or(0);
         }
@@ -220,10 +229,10 @@ const EMPTY: u32 = 0;
 const UNKNOWN: u32 = 1;
 const FIRST: u32 = 2;
 
-/// The set an address belongs to.
+/// An address, and the set it belongs to.
 #[derive(Clone, Copy)]
 pub(crate) struct Place {
-    address: IpAddr,
+    address: Bits,
     set: usize,
 }
 
@@ -236,29 +245,30 @@ impl AddressCache {
         Self { hasher, sets4: Set::many(sets), sets6: Set::many(sets), networks: Vec::new(), numbers, turn: 0 }
     }
 
-    /// Where an address belongs. The set is touched, so that it is on its way from memory while the caller does other
-    /// work: under many resolvers this is the only place in enrichment that waits for memory.
-    pub(crate) fn place_of(&self, address: IpAddr) -> Place {
-        let set = match address {
-            IpAddr::V4(address) => {
-                let set = self.hasher.hash_one(address.to_bits()) as usize & (self.sets4.len() - 1);
-                std::hint::black_box(self.sets4[set].networks[0]);
-                set
-            }
-            IpAddr::V6(address) => {
-                let set = self.hasher.hash_one(address.to_bits()) as usize & (self.sets6.len() - 1);
-                std::hint::black_box(self.sets6[set].networks[0]);
-                set
-            }
+    /// Where an address belongs. The set is fetched from memory while the caller does other work: under many resolvers
+    /// this is the only place in enrichment that would wait for memory.
+    #[inline]
+    pub(crate) fn place_of(&self, address: &IpAddr) -> Place {
+        let address = Bits::of(address);
+        let set = if address.is_v4 {
+            let set = self.hasher.hash_one(address.bits as u32) as usize & (self.sets4.len() - 1);
+            prefetch(&self.sets4[set]);
+            set
+        } else {
+            let set = self.hasher.hash_one(address.bits) as usize & (self.sets6.len() - 1);
+            prefetch(&self.sets6[set]);
+            set
         };
         Place { address, set }
     }
 
     /// The network of an address; `None` if nothing is known about it.
+    #[inline]
     pub(crate) fn of(&mut self, reference: &Reference, place: Place) -> Option<&Network> {
-        let remembered = match place.address {
-            IpAddr::V4(address) => self.sets4[place.set].find(address.to_bits()),
-            IpAddr::V6(address) => self.sets6[place.set].find(address.to_bits()),
+        let remembered = if place.address.is_v4 {
+            self.sets4[place.set].find(place.address.bits as u32)
+        } else {
+            self.sets6[place.set].find(place.address.bits)
         };
         let network = remembered.unwrap_or_else(|| self.learn(reference, place));
         network.checked_sub(FIRST).map(|index| &self.networks[index as usize])
@@ -268,12 +278,13 @@ impl AddressCache {
     #[cold]
     fn learn(&mut self, reference: &Reference, Place { address, set }: Place) -> u32 {
         let mut network = Network::default();
-        let known = reference.look_up(address, &mut network);
+        let known = reference.look_up(address.address(), &mut network);
         let network = if known { self.number_of(network) } else { UNKNOWN };
         self.turn = self.turn.wrapping_add(1);
-        match address {
-            IpAddr::V4(address) => self.sets4[set].put(address.to_bits(), network, self.turn),
-            IpAddr::V6(address) => self.sets6[set].put(address.to_bits(), network, self.turn),
+        if address.is_v4 {
+            self.sets4[set].put(address.bits as u32, network, self.turn);
+        } else {
+            self.sets6[set].put(address.bits, network, self.turn);
         }
         network
     }

@@ -81,32 +81,6 @@ pub struct Query<'a> {
     pub extracted_fields: &'a str,
 }
 
-impl Query<'_> {
-    /// A query that says nothing, to be filled in place.
-    pub(crate) const BLANK: Query<'static> = Query {
-        event_id: "",
-        time_ms: 0,
-        form: Form::PublicLine,
-        zone_id: "",
-        name: "",
-        class: "IN",
-        query_type: QueryType::Other,
-        query_type_text: "",
-        response_code: ResponseCode::Other,
-        response_code_text: "",
-        transport: Transport::Other,
-        transport_text: "",
-        edge: "",
-        source_ip: None,
-        source_ip_text: "",
-        client_subnet: None,
-        client_subnet_text: "",
-        resolver: None,
-        original: "",
-        extracted_fields: "",
-    };
-}
-
 /// A network prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Subnet {
@@ -191,6 +165,32 @@ pub(crate) fn folded_at(bytes: &[u8], from: usize, to: usize) -> u64 {
     }
 }
 
+/// Places of a table in which a key finds its member at once. One question after the other would be as many branches
+/// that no processor can predict, three times in every line.
+const SLOTS: usize = 64;
+
+#[inline]
+const fn slot(key: u64, factor: u64) -> usize {
+    (key.wrapping_mul(factor) >> (u64::BITS - SLOTS.ilog2())) as usize
+}
+
+/// A factor that gives each of these keys a slot of its own. The compiler looks for it.
+const fn factor_without_collision(keys: &[u64]) -> u64 {
+    let mut factor: u64 = 1;
+    loop {
+        // Any odd numbers would do; these are Knuth's.
+        factor = factor.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407) | 1;
+        let (mut taken, mut index) = (0_u64, 0);
+        while index < keys.len() && taken >> slot(keys[index], factor) & 1 == 0 {
+            taken |= 1 << slot(keys[index], factor);
+            index += 1;
+        }
+        if index == keys.len() {
+            return factor;
+        }
+    }
+}
+
 macro_rules! closed_set {
     ($(#[$doc:meta])* $name:ident { $($variant:ident = $text:literal),+ $(,)? }) => {
         $(#[$doc])*
@@ -216,8 +216,14 @@ macro_rules! closed_set {
             /// The member whose mnemonic folds to this key.
             #[inline]
             pub(crate) fn of_key(key: u64) -> Self {
-                $(if key == const { folded($text.as_bytes()) } { return $name::$variant; })+
-                $name::Other
+                const FACTOR: u64 = factor_without_collision(&[$(folded($text.as_bytes())),+]);
+                static MEMBERS: [(u64, $name); SLOTS] = {
+                    let mut members = [(0, $name::Other); SLOTS];
+                    $(members[slot(folded($text.as_bytes()), FACTOR)] = (folded($text.as_bytes()), $name::$variant);)+
+                    members
+                };
+                let (member_key, member) = MEMBERS[slot(key, FACTOR)];
+                if member_key == key { member } else { $name::Other }
             }
         }
     };

@@ -5,6 +5,8 @@
 //! the tests and a fuzz target check. This is the only module that may hold `unsafe`: the calls into code for a
 //! processor that was asked before, and text that is known to be ASCII.
 
+use std::ops::Range;
+
 /// Bytes that are looked at together.
 const BLOCK: usize = 64;
 
@@ -16,17 +18,43 @@ const STRIDE: usize = 6;
 
 /// What the processor can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
+pub(crate) struct Way(Instructions);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Instructions {
     /// Made by [`Scanner::new`] alone, and only if the processor has what the functions behind it are compiled for.
     #[cfg(target_arch = "x86_64")]
     Avx2,
     Portable,
 }
 
+/// Something that scans in a loop.
+pub(crate) trait Work {
+    /// What comes of it.
+    type Output;
+    /// Does it. To be `#[inline(always)]`, as what it calls in its loop: see [`Way::run`].
+    fn run(self) -> Self::Output;
+}
+
+impl Way {
+    /// Does the work in a function compiled for this processor, so that scanning is part of its loop and not a call
+    /// for each string.
+    #[inline]
+    #[allow(unsafe_code)]
+    pub(crate) fn run<W: Work>(self, work: W) -> W::Output {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: this way was chosen after asking for every feature the function needs.
+            Instructions::Avx2 => unsafe { avx2::run(work) },
+            Instructions::Portable => work.run(),
+        }
+    }
+}
+
 /// Scans, and keeps where the first spaces of the last line are, counted from its start.
 #[derive(Debug, Clone)]
 pub(crate) struct Scanner {
-    way: Way,
+    pub way: Way,
     spaces: Spaces,
 }
 
@@ -43,14 +71,14 @@ impl Scanner {
         let spaces = Spaces { at: [0; SPACES_MAX + STRIDE], count: 0 };
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("popcnt") {
-            return Self { way: Way::Avx2, spaces };
+            return Self { way: Way(Instructions::Avx2), spaces };
         }
-        Self { way: Way::Portable, spaces }
+        Self { way: Way(Instructions::Portable), spaces }
     }
 
     /// A scanner that any processor can run.
     pub(crate) fn portable() -> Self {
-        Self { way: Way::Portable, ..Self::new() }
+        Self { way: Way(Instructions::Portable), ..Self::new() }
     }
 
     /// The spaces found last, at most [`SPACES_MAX`].
@@ -63,11 +91,11 @@ impl Scanner {
     #[inline]
     #[allow(unsafe_code)]
     pub(crate) fn string_end(&self, bytes: &[u8], from: usize) -> usize {
-        match self.way {
+        match self.way.0 {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: this way was chosen after asking for every feature the function needs.
-            Way::Avx2 => unsafe { avx2::string_end(bytes, from) },
-            Way::Portable => string_end_by(portable_masks, bytes, from),
+            Instructions::Avx2 => unsafe { avx2::string_end(bytes, from) },
+            Instructions::Portable => portable_string_end(bytes, from),
         }
     }
 
@@ -75,11 +103,11 @@ impl Scanner {
     #[inline]
     #[allow(unsafe_code)]
     pub(crate) fn message_end(&mut self, bytes: &[u8], from: usize) -> usize {
-        match self.way {
+        match self.way.0 {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: this way was chosen after asking for every feature the function needs.
-            Way::Avx2 => unsafe { avx2::message_end(bytes, from, &mut self.spaces) },
-            Way::Portable => message_end_by(portable_masks, bytes, from, &mut self.spaces),
+            Instructions::Avx2 => unsafe { avx2::message_end(bytes, from, &mut self.spaces) },
+            Instructions::Portable => portable_message_end(bytes, from, &mut self.spaces),
         }
     }
 
@@ -93,14 +121,47 @@ impl Scanner {
     }
 }
 
-/// The bytes as text, if they are UTF-8. Nearly every record is ASCII, which is told three times as fast.
-#[allow(unsafe_code)]
-pub(crate) fn text_of(bytes: &[u8]) -> Option<&str> {
-    if bytes.is_ascii() {
-        // SAFETY: ASCII is UTF-8.
-        return Some(unsafe { str::from_utf8_unchecked(bytes) });
+/// Text that is ASCII, as nearly every record is: any part of it is text, which need not be checked for each field of
+/// each line (a tenth of what decoding does besides inflating).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ascii<'t>(&'t [u8]);
+
+impl<'t> Ascii<'t> {
+    pub(crate) fn of(bytes: &'t [u8]) -> Option<Self> {
+        bytes.is_ascii().then_some(Self(bytes))
     }
-    str::from_utf8(bytes).ok()
+
+    /// The bytes between two places; `None` if there are none such.
+    #[inline(always)]
+    pub(crate) fn part(self, place: Range<usize>) -> Option<Self> {
+        self.0.get(place).map(Self)
+    }
+
+    #[inline(always)]
+    pub(crate) fn bytes(self) -> &'t [u8] {
+        self.0
+    }
+
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    pub(crate) fn text(self) -> &'t str {
+        // SAFETY: only `of` makes one of bytes, and only of ASCII, which is UTF-8; a part of ASCII is ASCII.
+        unsafe { str::from_utf8_unchecked(self.0) }
+    }
+}
+
+/// Has a value brought near the processor while other work is done.
+#[inline(always)]
+#[allow(unsafe_code)]
+pub(crate) fn prefetch<T>(value: &T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: every processor of this architecture can do it, and nothing but the time of later reads depends on it.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>((&raw const *value).cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = value;
 }
 
 impl Spaces {
@@ -180,17 +241,24 @@ fn last_block(bytes: &[u8], at: usize) -> ([u8; BLOCK], usize) {
 
 #[cfg(target_arch = "x86_64")]
 mod avx2 {
-    use super::{BLOCK, Masks, Spaces};
+    use super::{BLOCK, Masks, Spaces, Work};
     use std::arch::x86_64::{
         _mm256_cmpeq_epi8, _mm256_min_epu8, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set_epi64x, _mm256_set1_epi8,
     };
 
     #[target_feature(enable = "avx2,bmi1,popcnt")]
+    pub(super) fn run<W: Work>(work: W) -> W::Output {
+        work.run()
+    }
+
+    #[target_feature(enable = "avx2,bmi1,popcnt")]
+    #[inline]
     pub(super) fn string_end(bytes: &[u8], from: usize) -> usize {
         super::string_end_by(|block| masks(block), bytes, from)
     }
 
     #[target_feature(enable = "avx2,bmi1,popcnt")]
+    #[inline]
     pub(super) fn message_end(bytes: &[u8], from: usize, spaces: &mut Spaces) -> usize {
         super::message_end_by(|block| masks(block), bytes, from, spaces)
     }
@@ -213,6 +281,16 @@ mod avx2 {
         }
         Masks { special, space }
     }
+}
+
+#[inline(never)]
+fn portable_string_end(bytes: &[u8], from: usize) -> usize {
+    string_end_by(portable_masks, bytes, from)
+}
+
+#[inline(never)]
+fn portable_message_end(bytes: &[u8], from: usize, spaces: &mut Spaces) -> usize {
+    message_end_by(portable_masks, bytes, from, spaces)
 }
 
 /// The same with eight bytes in one number.

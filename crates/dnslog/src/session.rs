@@ -1,7 +1,8 @@
 //! The decoding of one record: what it counts, what it hands over, and the text it works on.
 
 use crate::line::LineParser;
-use crate::{BytesForm, Decoded, Limits, Query, Reason, Reject, Source, Visit, json, scan};
+use crate::scan::Ascii;
+use crate::{BytesForm, Decoded, Limits, Query, Reason, Reject, Source, Visit, json};
 use std::ops::Range;
 
 /// The longest message: CloudWatch Logs takes log events of up to 1 MiB.
@@ -20,8 +21,8 @@ pub(crate) enum Path {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Text<'t> {
     pub bytes: &'t [u8],
-    /// The same, if all of it is UTF-8: then its parts need no check.
-    valid: Option<&'t str>,
+    /// The same, if all of it is ASCII: then its parts need no check.
+    pub ascii: Option<Ascii<'t>>,
     form: BytesForm,
     /// Where `bytes` begin in the record, for a part of an aggregate.
     base: usize,
@@ -32,14 +33,14 @@ pub(crate) struct Text<'t> {
 impl<'t> Text<'t> {
     pub(crate) fn new(bytes: &'t [u8], form: BytesForm, base: usize) -> Self {
         let trimmed_end = bytes.trim_ascii_end().len();
-        Self { bytes, valid: scan::text_of(bytes), form, base, trimmed_end }
+        Self { bytes, ascii: Ascii::of(bytes), form, base, trimmed_end }
     }
 
     /// A part; `None` if it is not UTF-8.
     #[inline]
     pub(crate) fn slice(&self, place: Range<usize>) -> Option<&'t str> {
-        match self.valid {
-            Some(text) => text.get(place),
+        match self.ascii {
+            Some(text) => text.part(place).map(Ascii::text),
             None => str::from_utf8(self.bytes.get(place)?).ok(),
         }
     }
@@ -112,7 +113,6 @@ impl<'s, V: Visit> Session<'s, V> {
     }
 
     /// Hands over one log event, as the query it is or as a reject.
-    #[inline]
     pub(crate) fn event(&mut self, source: &Source<'_>, text: &Text<'_>, event: &Event<'_>) {
         let message = event.message;
         if message.len() > MESSAGE_BYTES_MAX {
@@ -125,34 +125,34 @@ impl<'s, V: Visit> Session<'s, V> {
             });
         }
         // A line may end as lines in files do.
-        let mut query = Query::BLANK;
-        let parsed = self.lines.parse(message.trim_ascii_end(), &mut query);
-        query.original = message;
-        match parsed {
-            Ok(()) => self.query(source, event, query),
+        match self.lines.parse(message.trim_ascii_end()) {
+            Ok(query) => self.query(source, event, Query { original: message, ..query }),
             Err(reason) => self.reject_event(source, text, event, reason),
         }
     }
 
     /// As [`Session::event`], for a line whose spaces the scanner has found and which holds no control character. Its
     /// bytes are in the text, from `start` on.
-    #[inline]
-    pub(crate) fn scanned_line(&mut self, source: &Source<'_>, text: &Text<'_>, event: &Event<'_>, start: usize) {
-        let mut query = Query::BLANK;
+    #[inline(always)]
+    pub(crate) fn scanned_line(
+        &mut self,
+        source: &Source<'_>,
+        text: &Text<'_>,
+        event: &Event<'_>,
+        line: Ascii<'_>,
+        start: usize,
+    ) {
         let bytes = text.bytes.get(start..).unwrap_or_default();
-        match self.lines.parse_spaced(event.message, bytes, &mut query) {
+        let (visit, fields) = (&mut self.visit, event.extracted_fields);
+        match self.lines.parse_spaced(line, bytes, event.id, fields, |query| visit.query(source, query)) {
             Ok(()) => {
-                query.event_id = event.id;
-                query.extracted_fields = event.extracted_fields;
                 self.events += 1;
                 self.decoded.queries += 1;
-                self.visit.query(source, &query);
             }
             Err(reason) => self.reject_event(source, text, event, reason),
         }
     }
 
-    #[inline]
     fn query<'e>(&mut self, source: &Source<'_>, event: &Event<'e>, mut query: Query<'e>) {
         self.events += 1;
         self.decoded.queries += 1;

@@ -82,7 +82,7 @@ impl Clockwork {
     }
 
     /// As [`parse`], quicker for the two usual forms in the minute of the call before.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn parse(&mut self, text: &[u8]) -> Option<i64> {
         if let Some((minute, rest)) = text.split_first_chunk::<17>()
             && *minute == self.minute

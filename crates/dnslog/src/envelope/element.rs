@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 /// Hands over the element that begins at `at` and returns its end; `None`, with nothing handed over, if it breaks
 /// JSON's grammar.
-#[inline]
+#[inline(always)]
 pub(super) fn read<V: Visit>(
     session: &mut Session<'_, V>,
     text: &Text<'_>,
@@ -26,7 +26,7 @@ pub(super) fn read<V: Visit>(
 
 /// An element just as CloudWatch writes it: `{"id":"…","timestamp":…,"message":"…"}`, or with `extractedFields` after
 /// the message. `None`, with nothing handed over, if it is anything else.
-#[inline]
+#[inline(always)]
 fn read_usual<V: Visit>(
     session: &mut Session<'_, V>,
     text: &Text<'_>,
@@ -55,8 +55,14 @@ fn read_usual<V: Visit>(
     let event = Event { place: at..end, id, message, extracted_fields };
     // A message in JSON or with an escape goes the general way.
     let is_line = bytes.get(start).is_some_and(u8::is_ascii_digit);
-    if is_plain && is_line && message.len() <= MESSAGE_BYTES_MAX && !message.ends_with(' ') {
-        session.scanned_line(source, text, &event, start);
+    let ascii = text.ascii.and_then(|text| text.part(start..message_end));
+    if let Some(line) = ascii
+        && is_plain
+        && is_line
+        && message.len() <= MESSAGE_BYTES_MAX
+        && !line.bytes().ends_with(b" ")
+    {
+        session.scanned_line(source, text, &event, line, start);
     } else if is_plain {
         session.event(source, text, &event);
     } else {
@@ -147,6 +153,7 @@ struct Element<'a> {
 
 /// Any element, by the library.
 #[cold]
+#[inline(never)]
 fn read_any<V: Visit>(session: &mut Session<'_, V>, text: &Text<'_>, source: &Source<'_>, at: usize) -> Option<usize> {
     let end = value::end(session, text, at)?;
     let unread = Event { place: at..end, id: "", message: "", extracted_fields: "" };
