@@ -26,7 +26,8 @@
 //! | `account`, `region`, `vpc`, `port`, `instance`, `endpoint`, `interface` | Resolver logs only |
 //! | `answers` | Resolver logs only: the answers' data |
 //! | `fw_action`, `fw_group`, `fw_list` | DNS Firewall's action, rule group and domain list |
-//! | `original` | the message, if asked for |
+//!
+//! The message itself is never there: it would be half of the record.
 
 use super::json::{entropy, member, number, number_member, open, put, put_plain, quoted};
 use super::{Event, Writer};
@@ -68,9 +69,6 @@ pub(super) fn write(writer: &mut Writer, event: &Event<'_>, out: &mut Vec<u8>) {
     }
     if let Some(fields) = query.resolver {
         resolver(fields, out);
-    }
-    if writer.original {
-        member(out, "original", query.original);
     }
     out.extend_from_slice(b"}\n");
 }

@@ -54,7 +54,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// A writer of this schema. `original` says whether records carry the original message.
+    /// A writer of this schema. `original` says whether records carry the original message; `lean` never does.
     pub fn new(schema: Schema, original: bool) -> Self {
         Self { schema, original, clock: Clock::default(), arrival_clock: Clock::default(), memo: Memo::default() }
     }

@@ -97,6 +97,13 @@ fn a_typical_lean_line_takes_at_most_330_bytes() {
 }
 
 #[test]
+fn lean_never_carries_the_message() {
+    for query in [public_query(), resolver_query()] {
+        assert_eq!(line(Schema::Lean, true, &query), line(Schema::Lean, false, &query));
+    }
+}
+
+#[test]
 fn ecs_lines_are_exact() {
     let query = Query { name: "Www.example.com", ..subnet_query() };
     let expected = r#"{"@timestamp":"2024-05-05T08:34:56.130Z","event":{"id":"38243527912873456123498712345678901234567890123456789012","kind":"event","category":["network"],"outcome":"success","type":["protocol"],"original":"1.0 2024-05-05T08:34:56.130Z Z0195849T189REVYAU10 www.example.com AAAA NOERROR UDP FRA56-C1 172.253.1.130 -"},"dns":{"type":"answer","response_code":"NOERROR","question":{"name":"www.example.com","type":"AAAA","class":"IN","registered_domain":"example.com","subdomain":"www","top_level_domain":"com"}},"network":{"protocol":"dns","transport":"udp","iana_number":"17","type":"ipv4"},"source":{"address":"172.253.1.130","ip":"172.253.1.130","geo":{"country_iso_code":"US"},"as":{"number":15169,"organization":{"name":"Google LLC"}}},"client":{"address":"198.51.100.0/24","geo":{"country_iso_code":"DE"},"as":{"number":3320,"organization":{"name":"Deutsche Telekom AG"}}},"related":{"hosts":["www.example.com"],"ip":["172.253.1.130"]},"zonewatch":{"arrival":"2024-05-05T08:35:01.007Z","name":{"relative":"www","labels":3,"longest_label":7,"entropy":0.000,"sent":"Www.example.com"},"resolver":{"operator":"google"},"zone":{"name":"example.com"},"form":"public_line","record":{"shard":"shardId-000000000003","sequence_number":"49590338271490256608559692538361571095921575989136588898"}},"aws":{"route53":{"hosted_zone_id":"Z0195849T189REVYAU10","edge_location":"FRA56-C1","edns_client_subnet":"198.51.100.0/24"},"cloudwatch":{"log_group":"/aws/route53/example.com","log_stream":"Z0195849T189REVYAU10/FRA56-C1","subscription_filters":"[\"zonewatch\"]"}},"observer":{"vendor":"AWS","product":"Route 53","name":"FRA56-C1","geo":{"city_name":"Frankfurt am Main","country_iso_code":"DE","location":{"lat":50.0264,"lon":8.5431}}},"cloud":{"provider":"aws","region":"us-east-1","account":{"id":"123456789012"}},"log":{"file":{"path":"/aws/route53/example.com/Z0195849T189REVYAU10/FRA56-C1"}},"ecs":{"version":"9.4.0"}}"#;
