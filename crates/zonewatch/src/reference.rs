@@ -74,8 +74,12 @@ pub fn follow(enrich: Enrich) -> Result<watch::Receiver<Arc<Reference>>, String>
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
-    std::fs::read(path)
-        .map_err(|error| format!("read the network database {} (enrich.databases): {error}", path.display()))
+    std::fs::read(path).map_err(|error| {
+        format!(
+            "read the network database {} (enrich.databases): {error}; name a file that can be read",
+            path.display()
+        )
+    })
 }
 
 fn stamps(paths: &[PathBuf]) -> Vec<Option<Stamp>> {

@@ -78,7 +78,9 @@ pub fn run(options: Options, meter: &mut Meter) -> Result<Summary, Error> {
             let name = path.display();
             Error::Failed(match error {
                 Unusable::Foreign(what) => format!("replay {name}: it is {what}"),
-                Unusable::Unreadable(error) => format!("read {name}: {error}"),
+                Unusable::Unreadable(error) => {
+                    format!("read {name}: {error}; name a file that can be read, or - for standard input")
+                }
             })
         })?);
     }

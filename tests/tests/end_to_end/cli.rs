@@ -35,6 +35,23 @@ fn a_file_that_is_not_there_is_named() {
 }
 
 #[test]
+fn what_cannot_be_done_is_said_with_what_to_do() {
+    let folder = Folder::create();
+    let input = folder.write("queries.log", format!("{LINE}\n").as_bytes()).display().to_string();
+    for (arguments, advice) in [
+        (vec!["nowhere.gz"], "name a file that can be read"),
+        (vec!["--config", "nowhere.toml", &input], "name a file that can be read"),
+        (vec!["--records", "/nowhere/records", &input], "name a place that can be written"),
+        (vec!["--records", &input, &input], "name another file"),
+        (vec!["--schema", "lean", "--original", "true", &input], "leave --original out"),
+        (vec!["-", "-"], "name - once"),
+    ] {
+        let text = said_on_failure(&[&["replay"], &arguments[..]].concat());
+        assert!(text.contains(advice), "{arguments:?}: {text}");
+    }
+}
+
+#[test]
 fn a_wrong_key_is_answered_with_the_nearest_one() {
     let folder = Folder::create();
     let config = folder.write("worker.toml", b"[source]\nstreem = \"queries\"\n");

@@ -44,7 +44,7 @@ pub struct Args {
     /// The form of records: `ecs`, `ocsf` or `lean`. Default: the configuration's, else `ecs`.
     #[arg(long, value_name = "SCHEMA", value_parser = schema)]
     schema: Option<Schema>,
-    /// Whether records keep the original log line. Default: the configuration's; not with `--schema lean`.
+    /// Whether records keep the original log line. Default: the configuration's; `lean` never keeps it.
     #[arg(long, value_name = "BOOL")]
     original: Option<bool>,
     /// The configuration: zone names, network databases, filters, limits.
@@ -71,9 +71,15 @@ fn schema(text: &str) -> Result<Schema, String> {
 pub fn run(args: Args) -> Result<(), Failure> {
     let mut config = config::load(args.config.as_deref(), environment()).map_err(|faults| unsound(&faults.0))?;
     config.records.schema = args.schema.unwrap_or(config.records.schema);
-    // Whoever asks for the short form does not mean the long line in it, unless asked for too.
-    let original = config.records.original && args.schema != Some(Schema::Lean);
-    config.records.original = args.original.unwrap_or(original);
+    if args.original == Some(true) && config.records.schema == Schema::Lean {
+        return Err(Failure::usage(
+            "write records: lean never keeps the original line; leave --original out, or take ecs or ocsf",
+        ));
+    }
+    config.records.original = args.original.unwrap_or(config.records.original);
+    if args.inputs.iter().filter(|input| input.as_os_str() == "-").count() > 1 {
+        return Err(Failure::usage("read standard input: it is named twice and can be read once; name - once"));
+    }
     let [records, rejects] = [&args.records, &args.rejects].map(|path| path.as_deref().map(Target::from));
     if records.is_some() && records == rejects {
         return Err(Failure::usage("write records and rejects: both go to the same place; name two"));

@@ -52,7 +52,8 @@ impl Output {
                 if inputs.iter().any(same) {
                     return Err(format!("write {name}: it is also an input; name another file"));
                 }
-                let file = File::create(path).map_err(|error| format!("write {name}: {error}"))?;
+                let file = File::create(path)
+                    .map_err(|error| format!("write {name}: {error}; name a place that can be written"))?;
                 Ok(Self { name, writer: Box::new(file) })
             }
         }
