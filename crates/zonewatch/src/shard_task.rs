@@ -22,7 +22,7 @@ use lease::{Checkpoint, Commit, Lease, SequenceNumber, Shard, Then};
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tracing::{info, warn};
@@ -81,12 +81,27 @@ impl Observers {
     /// Lends an observer to `work`.
     async fn with<T>(&self, work: impl FnOnce(&mut Observer) -> T) -> T {
         let _permit = self.permits.acquire().await.expect("the semaphore is never closed");
-        let idle = || self.idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let mut observer = idle().pop().expect("there are as many observers as permits");
+        let observer = self.idle().pop().expect("there are as many observers as permits");
+        let mut lent = Lent { observers: self, observer: Some(observer) };
+        let observer = lent.observer.as_mut().expect("it is given back at the end");
         observer.follow(&self.reference.borrow());
-        let outcome = work(&mut observer);
-        idle().push(observer);
-        outcome
+        work(observer)
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Observer>> {
+        self.idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// Gives the observer back even if its work panics: that ends one shard's task, and must not cost the others theirs.
+struct Lent<'a> {
+    observers: &'a Observers,
+    observer: Option<Observer>,
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        self.observers.idle().extend(self.observer.take());
     }
 }
 

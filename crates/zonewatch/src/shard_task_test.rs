@@ -376,6 +376,17 @@ async fn a_drain_at_the_shards_end_delivers_what_was_read_of_a_pending_epoch() {
 }
 
 #[tokio::test]
+async fn work_that_panics_costs_no_observer() {
+    let shared = World::new(1, Rates::none()).pipeline("only", 1, &Config::default()).shared;
+    for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+        let shared = shared.clone();
+        let broken = tokio::spawn(async move { shared.observers.with(|_| panic!("as a defect would")).await });
+        assert!(broken.await.expect_err("it panics").is_panic());
+    }
+    assert_eq!(shared.observers.with(|_| 1).await, 1);
+}
+
+#[tokio::test]
 async fn what_is_held_stays_within_the_budget_however_much_waits() {
     // 320 records of 2,000 queries: over 400 MB of ECS lines, and a shard could hold 32 MiB of them without the budget.
     let mut world = World::new(16, Rates { refused_entry: 1.0, ..Rates::none() });
