@@ -1,7 +1,7 @@
 //! What the process tells Prometheus: one table of every metric, and the text that `/metrics` answers.
 //!
 //! Counters and plain gauges go through the `metrics` macros with the names below. Two things do not fit there and are
-//! kept here: histograms, which take many observations of one value at once ([`Histogram::observe`]), and what belongs
+//! kept here: histograms, which take many observations of one value at once ([`histogram`]), and what belongs
 //! to a shard, which must vanish with it ([`ShardSeries`]). Label values come from closed or bounded sets: a query name
 //! or an address is never one, and zone names pass through [`ZoneLabels`].
 
