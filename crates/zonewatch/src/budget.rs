@@ -3,7 +3,7 @@
 use crate::telemetry;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 
 /// Counts held bytes against one limit. Cheap to clone; clones share the count.
 #[derive(Debug, Clone)]
@@ -14,6 +14,8 @@ struct Inner {
     held: AtomicUsize,
     bytes_max: usize,
     freed: Notify,
+    /// Whoever waits for room holds this; tokio's mutex is fair.
+    turn: Mutex<()>,
 }
 
 /// Bytes counted as held until this is dropped.
@@ -27,12 +29,15 @@ impl Budget {
     /// A budget of so many bytes.
     pub fn new(bytes_max: usize) -> Self {
         metrics::gauge!(telemetry::HELD_BYTES_MAX).set(bytes_max as f64);
-        Self(Arc::new(Inner { held: AtomicUsize::new(0), bytes_max, freed: Notify::new() }))
+        Self(Arc::new(Inner { held: AtomicUsize::new(0), bytes_max, freed: Notify::new(), turn: Mutex::default() }))
     }
 
-    /// Waits until `bytes` fit, and holds them. More than the whole budget fits only when nothing else is held, so that
-    /// one large read can't stop a worker for ever.
+    /// Waits until `bytes` fit, and holds them, first come, first served: a shard far behind, which needs much, is not
+    /// passed over for ever by those that need little. More than the whole budget fits only when nothing else is held, so
+    /// that one large read can't stop a worker for ever.
     pub async fn hold(&self, bytes: usize) -> Hold {
+        let _turn = self.0.turn.lock().await;
+        let mut waited = false;
         loop {
             let freed = self.0.freed.notified();
             tokio::pin!(freed);
@@ -43,7 +48,10 @@ impl Budget {
                 self.report(before + bytes);
                 return Hold { budget: self.clone(), bytes };
             }
-            metrics::counter!(telemetry::LIMITS_REACHED_TOTAL, "limit" => "held_bytes").increment(1);
+            if !waited {
+                waited = true;
+                metrics::counter!(telemetry::LIMITS_REACHED_TOTAL, "limit" => "held_bytes").increment(1);
+            }
             freed.await;
         }
     }
@@ -117,6 +125,20 @@ mod tests {
         assert_eq!(budget.held(), 100);
         drop((first, second));
         assert_eq!(budget.held(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_needs_much_is_not_passed_over() {
+        let budget = Budget::new(100);
+        let first = budget.hold(60).await;
+        let waiting = budget.clone();
+        let large = tokio::spawn(async move { waiting.hold(90).await });
+        tokio::task::yield_now().await;
+        let small = tokio::time::timeout(Duration::from_secs(1), budget.hold(10)).await;
+        assert!(small.is_err(), "10 fit beside 60, but 90 came first");
+        drop(first);
+        drop(large.await.expect("it gets its turn"));
+        budget.hold(10).await;
     }
 
     #[tokio::test(start_paused = true)]
