@@ -134,7 +134,7 @@ struct Outcome {
 
 impl Replay {
     fn new(merge: Merge, settings: Settings, reference: Arc<Reference>) -> Self {
-        let outcomes = vec![Outcome::default(); merge.names().count()];
+        let outcomes = vec![Outcome::default(); merge.inputs().count()];
         let observed = Observed::new(&settings);
         let observer = Observer::new(Arc::new(settings), reference);
         Self { merge, observer, observed, outcomes, started: Instant::now() }
@@ -164,10 +164,11 @@ impl Replay {
     }
 
     fn end(self) -> Summary {
-        let names = self.merge.names().zip(&self.outcomes);
-        let foreign = names.filter(|(_, outcome)| outcome.like_logs == 0 && outcome.foreign > 0);
+        // Whatever was quarantined, its file is the right one.
+        let inputs = self.merge.inputs().zip(&self.outcomes).filter(|(input, _)| !input.is_quarantine());
+        let foreign = inputs.filter(|(_, outcome)| outcome.like_logs == 0 && outcome.foreign > 0);
         Summary {
-            foreign_inputs: foreign.map(|(name, _)| name.to_string()).collect(),
+            foreign_inputs: foreign.map(|(input, _)| input.name().to_string()).collect(),
             input_bytes: self.merge.bytes(),
             inputs: self.outcomes.len(),
             elapsed: self.started.elapsed(),

@@ -81,6 +81,11 @@ impl Input {
         &self.name
     }
 
+    /// Whether it holds our own rejects.
+    pub fn is_quarantine(&self) -> bool {
+        matches!(self.kind, Kind::Quarantined)
+    }
+
     /// Bytes read so far.
     pub fn bytes(&self) -> u64 {
         self.taken.bytes()

@@ -76,9 +76,9 @@ impl Merge {
         self.inputs.iter().map(|pending| pending.input.size()).sum()
     }
 
-    /// The inputs' names.
-    pub fn names(&self) -> impl Iterator<Item = &Arc<str>> {
-        self.inputs.iter().map(|pending| pending.input.name())
+    /// The inputs, as they were given.
+    pub fn inputs(&self) -> impl Iterator<Item = &Input> {
+        self.inputs.iter().map(|pending| &pending.input)
     }
 }
 

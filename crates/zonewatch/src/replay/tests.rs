@@ -204,6 +204,7 @@ fn a_quarantine_is_read_back() {
     // Read back as it is, it is rejected for the same reasons; once the fault is mended, it is queries.
     let again = replay(vec![first.rejects.clone()]);
     assert_eq!(again.counts.rejects, first.counts.rejects);
+    assert!(again.foreign.is_empty(), "a quarantine is what it is, whatever is in it");
     let mended: Vec<u8> = first
         .rejects
         .split(|&byte| byte == b'\n')
