@@ -3,7 +3,7 @@
 //! Run by `cargo xtask test`, which starts the emulators and says where they are.
 
 use cloud::aws::Clients;
-use cloud::{Create, DeliveryStream as _, Error, LeaseTable as _, Stream as _, WriteError};
+use cloud::{Create, DeliveryStream as _, Error, LeaseTable as _, Stream as _, Unreadable, WriteError};
 use lease::{ShardId, Write};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -133,7 +133,11 @@ async fn rows_of_other_kinds_are_left_out_and_damaged_rows_are_named() {
     let key = ShardId::new("shardId-000000000001");
     let renew = Write::Renew { key: key.clone(), counter: 3 };
     let Err(WriteError::Failed(refused)) = table.write(&renew).await else { panic!("a damaged row was accepted") };
-    for error in [table.scan().await.unwrap_err(), table.get(&key).await.unwrap_err(), refused] {
+    let scan = table.scan().await.unwrap();
+    assert_eq!(scan.leases.len(), 1);
+    let unreadable: [Unreadable; 1] = scan.unreadable.try_into().expect("one damaged row");
+    let [Unreadable { error: scanned, .. }] = unreadable;
+    for error in [scanned, table.get(&key).await.unwrap_err(), refused] {
         assert!(matches!(error, Error::Invalid { .. }), "{error:?}");
         assert!(error.to_string().contains("shardId-000000000001"), "{error}");
     }
