@@ -8,9 +8,8 @@ mod element;
 mod header;
 mod value;
 
-use crate::scan::Work;
 use crate::session::{Event, Session, Text};
-use crate::{Reason, Source, Visit};
+use crate::{Reason, Visit};
 use header::{Header, Kind};
 use memchr::memmem;
 use std::ops::Range;
@@ -26,8 +25,7 @@ pub(crate) fn read<V: Visit>(session: &mut Session<'_, V>, text: &Text<'_>, at: 
     let source = header.source();
     match (header.kind(), header.end) {
         (Kind::Data(events), _) => {
-            let way = session.lines.scanner.way;
-            let end = way.run(Events { session: &mut *session, text, source, start: at, events });
+            let end = read_events(session, text, &header, at, events);
             if session.is_over { text.bytes.len() } else { end }
         }
         (_, None) => {
@@ -62,7 +60,7 @@ pub(crate) fn read<V: Visit>(session: &mut Session<'_, V>, text: &Text<'_>, at: 
 
 /// A log record without anything around it.
 fn read_record<V: Visit>(session: &mut Session<'_, V>, text: &Text<'_>, place: Range<usize>) {
-    let source = Source::default();
+    let source = crate::Source::default();
     let event = |message| Event { place: place.clone(), id: "", message, extracted_fields: "" };
     match text.slice(place.clone()) {
         Some(record) => session.event(&source, text, &event(record)),
@@ -70,27 +68,15 @@ fn read_record<V: Visit>(session: &mut Session<'_, V>, text: &Text<'_>, place: R
     }
 }
 
-/// The events of an envelope that begins at `start`. The first is at `events` or later.
-struct Events<'e, 's, 't, V> {
-    session: &'e mut Session<'s, V>,
-    text: &'e Text<'t>,
-    source: Source<'e>,
+/// Reads the events, the first of which begins at `at` or later, and what follows them in the envelope.
+fn read_events<V: Visit>(
+    session: &mut Session<'_, V>,
+    text: &Text<'_>,
+    header: &Header<'_>,
     start: usize,
     events: usize,
-}
-
-impl<V: Visit> Work for Events<'_, '_, '_, V> {
-    type Output = usize;
-
-    #[inline(always)]
-    fn run(self) -> usize {
-        read_events(self)
-    }
-}
-
-/// Reads the events and what follows them in the envelope.
-#[inline(always)]
-fn read_events<V: Visit>(Events { session, text, source, start, events }: Events<'_, '_, '_, V>) -> usize {
+) -> usize {
+    let source = header.source();
     let mut at = text.skip_space(events);
     let mut end_max = None;
     if text.byte(at) == b']' {

@@ -127,10 +127,8 @@ impl LineParser {
             edge,
             source_ip: Some(source_ip.address()),
             source_ip_text,
-            client_subnet: match client_subnet {
-                Some((address, prefix_bits)) => Some(Subnet { address: address.address(), prefix_bits }),
-                None => None,
-            },
+            client_subnet: client_subnet
+                .map(|(address, prefix_bits)| Subnet { address: address.address(), prefix_bits }),
             client_subnet_text,
             resolver: None,
             original: line.text(),

@@ -3,7 +3,7 @@
 //! One pass does for the envelope's scanner and the line's parser. With AVX2, which is asked for once, 32 bytes are
 //! compared by one instruction; elsewhere eight bytes are treated as one number. Both ways give the same masks, which
 //! the tests and a fuzz target check. This is the only module that may hold `unsafe`: the calls into code for a
-//! processor that was asked before, and text that is known to be ASCII.
+//! processor that was asked before, a hint to its cache, and text that is known to be ASCII.
 
 use std::ops::Range;
 
@@ -18,43 +18,17 @@ const STRIDE: usize = 6;
 
 /// What the processor can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Way(Instructions);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Instructions {
+enum Way {
     /// Made by [`Scanner::new`] alone, and only if the processor has what the functions behind it are compiled for.
     #[cfg(target_arch = "x86_64")]
     Avx2,
     Portable,
 }
 
-/// Something that scans in a loop.
-pub(crate) trait Work {
-    /// What comes of it.
-    type Output;
-    /// Does it. To be `#[inline(always)]`, as what it calls in its loop: see [`Way::run`].
-    fn run(self) -> Self::Output;
-}
-
-impl Way {
-    /// Does the work in a function compiled for this processor, so that scanning is part of its loop and not a call
-    /// for each string.
-    #[inline]
-    #[allow(unsafe_code)]
-    pub(crate) fn run<W: Work>(self, work: W) -> W::Output {
-        match self.0 {
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: this way was chosen after asking for every feature the function needs.
-            Instructions::Avx2 => unsafe { avx2::run(work) },
-            Instructions::Portable => work.run(),
-        }
-    }
-}
-
 /// Scans, and keeps where the first spaces of the last line are, counted from its start.
 #[derive(Debug, Clone)]
 pub(crate) struct Scanner {
-    pub way: Way,
+    way: Way,
     spaces: Spaces,
 }
 
@@ -71,14 +45,14 @@ impl Scanner {
         let spaces = Spaces { at: [0; SPACES_MAX + STRIDE], count: 0 };
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("popcnt") {
-            return Self { way: Way(Instructions::Avx2), spaces };
+            return Self { way: Way::Avx2, spaces };
         }
-        Self { way: Way(Instructions::Portable), spaces }
+        Self { way: Way::Portable, spaces }
     }
 
     /// A scanner that any processor can run.
     pub(crate) fn portable() -> Self {
-        Self { way: Way(Instructions::Portable), ..Self::new() }
+        Self { way: Way::Portable, ..Self::new() }
     }
 
     /// The spaces found last, at most [`SPACES_MAX`].
@@ -91,11 +65,11 @@ impl Scanner {
     #[inline]
     #[allow(unsafe_code)]
     pub(crate) fn string_end(&self, bytes: &[u8], from: usize) -> usize {
-        match self.way.0 {
+        match self.way {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: this way was chosen after asking for every feature the function needs.
-            Instructions::Avx2 => unsafe { avx2::string_end(bytes, from) },
-            Instructions::Portable => portable_string_end(bytes, from),
+            Way::Avx2 => unsafe { avx2::string_end(bytes, from) },
+            Way::Portable => string_end_by(portable_masks, bytes, from),
         }
     }
 
@@ -103,11 +77,11 @@ impl Scanner {
     #[inline]
     #[allow(unsafe_code)]
     pub(crate) fn message_end(&mut self, bytes: &[u8], from: usize) -> usize {
-        match self.way.0 {
+        match self.way {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: this way was chosen after asking for every feature the function needs.
-            Instructions::Avx2 => unsafe { avx2::message_end(bytes, from, &mut self.spaces) },
-            Instructions::Portable => portable_message_end(bytes, from, &mut self.spaces),
+            Way::Avx2 => unsafe { avx2::message_end(bytes, from, &mut self.spaces) },
+            Way::Portable => message_end_by(portable_masks, bytes, from, &mut self.spaces),
         }
     }
 
@@ -241,24 +215,17 @@ fn last_block(bytes: &[u8], at: usize) -> ([u8; BLOCK], usize) {
 
 #[cfg(target_arch = "x86_64")]
 mod avx2 {
-    use super::{BLOCK, Masks, Spaces, Work};
+    use super::{BLOCK, Masks, Spaces};
     use std::arch::x86_64::{
         _mm256_cmpeq_epi8, _mm256_min_epu8, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set_epi64x, _mm256_set1_epi8,
     };
 
     #[target_feature(enable = "avx2,bmi1,popcnt")]
-    pub(super) fn run<W: Work>(work: W) -> W::Output {
-        work.run()
-    }
-
-    #[target_feature(enable = "avx2,bmi1,popcnt")]
-    #[inline]
     pub(super) fn string_end(bytes: &[u8], from: usize) -> usize {
         super::string_end_by(|block| masks(block), bytes, from)
     }
 
     #[target_feature(enable = "avx2,bmi1,popcnt")]
-    #[inline]
     pub(super) fn message_end(bytes: &[u8], from: usize, spaces: &mut Spaces) -> usize {
         super::message_end_by(|block| masks(block), bytes, from, spaces)
     }
@@ -281,16 +248,6 @@ mod avx2 {
         }
         Masks { special, space }
     }
-}
-
-#[inline(never)]
-fn portable_string_end(bytes: &[u8], from: usize) -> usize {
-    string_end_by(portable_masks, bytes, from)
-}
-
-#[inline(never)]
-fn portable_message_end(bytes: &[u8], from: usize, spaces: &mut Spaces) -> usize {
-    message_end_by(portable_masks, bytes, from, spaces)
 }
 
 /// The same with eight bytes in one number.
