@@ -6,6 +6,7 @@ use bytes::Bytes;
 use cloud::aws::Clients;
 use cloud::{Entry, Error, Stream, limits};
 use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::time::Duration;
 use traffic::Payload;
 
@@ -17,6 +18,8 @@ const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(5);
 /// Tries without any progress before it is given up: over two minutes.
 const TRIES_MAX: u32 = 32;
+/// Tries without any progress before it is said why nothing happens: a few seconds, longer than a limit bites.
+const TRIES_IN_SILENCE: u32 = 6;
 
 /// Puts the run to the stream of this name.
 pub fn to_stream(name: &str, speed: f64, run: Run) -> Result<Done, Failure> {
@@ -24,12 +27,17 @@ pub fn to_stream(name: &str, speed: f64, run: Run) -> Result<Done, Failure> {
     let runtime = runtime.map_err(|error| Failure::run(format!("start the runtime: {error}")))?;
     let done = runtime.block_on(async {
         let clients = Clients::from_env().await?;
-        put_all(&clients.stream(name), speed, run).await
+        put_all(&clients.stream(name), speed, run, &mut |error| {
+            // Nobody reads it if standard error is closed.
+            let _ = writeln!(std::io::stderr(), "zonewatch: {error}; trying again for two minutes");
+        })
+        .await
     });
     done.map_err(|error| Failure::run(error.to_string()))
 }
 
-async fn put_all(stream: &dyn Stream, speed: f64, mut run: Run) -> Result<Done, Error> {
+/// `tell` hears of an error that lasts, while it is still tried.
+async fn put_all(stream: &dyn Stream, speed: f64, mut run: Run, tell: &mut dyn FnMut(&Error)) -> Result<Done, Error> {
     let mut done = Done::default();
     let clock = Clock::scaled(run.start_ms(), speed);
     let mut now_ms = run.start_ms();
@@ -40,13 +48,18 @@ async fn put_all(stream: &dyn Stream, speed: f64, mut run: Run) -> Result<Done, 
         } else {
             now_ms += UNPACED_STEP_MS;
         }
-        put_payloads(stream, &run.payloads(now_ms), &mut done).await?;
+        put_payloads(stream, &run.payloads(now_ms), &mut done, tell).await?;
     }
-    put_payloads(stream, &run.rest(), &mut done).await?;
+    put_payloads(stream, &run.rest(), &mut done, tell).await?;
     Ok(done)
 }
 
-async fn put_payloads(stream: &dyn Stream, payloads: &[Payload], done: &mut Done) -> Result<(), Error> {
+async fn put_payloads(
+    stream: &dyn Stream,
+    payloads: &[Payload],
+    done: &mut Done,
+    tell: &mut dyn FnMut(&Error),
+) -> Result<(), Error> {
     let mut batch = Vec::new();
     let mut bytes = 0;
     for payload in payloads {
@@ -57,19 +70,19 @@ async fn put_payloads(stream: &dyn Stream, payloads: &[Payload], done: &mut Done
         };
         let entry_bytes = entry.data.len() + entry.partition_key.len();
         if batch.len() == limits::PUT_ENTRIES_MAX || bytes + entry_bytes > limits::PUT_BYTES_MAX {
-            put_batch(stream, std::mem::take(&mut batch)).await?;
+            put_batch(stream, std::mem::take(&mut batch), tell).await?;
             bytes = 0;
         }
         bytes += entry_bytes;
         batch.push(entry);
         done.count(payload);
     }
-    put_batch(stream, batch).await
+    put_batch(stream, batch, tell).await
 }
 
 /// Puts a batch until every entry is taken. Only what was refused is put again; after a lost answer all of it is, so a
 /// record may be there twice, as CloudWatch's own may.
-async fn put_batch(stream: &dyn Stream, mut batch: Vec<Entry>) -> Result<(), Error> {
+async fn put_batch(stream: &dyn Stream, mut batch: Vec<Entry>, tell: &mut dyn FnMut(&Error)) -> Result<(), Error> {
     let (mut pause, mut tries) = (PAUSE_MIN, 0);
     while !batch.is_empty() {
         let length = batch.len();
@@ -92,12 +105,16 @@ async fn put_batch(stream: &dyn Stream, mut batch: Vec<Entry>) -> Result<(), Err
             return Ok(());
         }
         (pause, tries) = if batch.len() < length { (PAUSE_MIN, 0) } else { ((pause * 2).min(PAUSE_MAX), tries + 1) };
+        let error = error.unwrap_or_else(|| Error::Throttled {
+            action: "kinesis:PutRecords",
+            resource: stream.name().to_owned(),
+            retry_after: PAUSE_MAX,
+        });
+        if tries == TRIES_IN_SILENCE {
+            tell(&error);
+        }
         if tries >= TRIES_MAX {
-            return Err(error.unwrap_or_else(|| Error::Throttled {
-                action: "kinesis:PutRecords",
-                resource: stream.name().to_owned(),
-                retry_after: PAUSE_MAX,
-            }));
+            return Err(error);
         }
         tokio::time::sleep(wait).await;
     }
@@ -134,7 +151,7 @@ mod tests {
         let stream = Arc::new(memory::Stream::new("dns-logs", 2, Arc::new(|| 0)));
         let rates = Rates { lost_call: 0.2, lost_reply: 0.1, throttled: 0.2, refused_entry: 0.3, ..Rates::none() };
         let faulty = Faulty::new(Arc::clone(&stream), rates, 4);
-        let done = put_all(&faulty, 0.0, run_of("--seconds 120 --rate 300")).await.unwrap();
+        let done = put_all(&faulty, 0.0, run_of("--seconds 120 --rate 300"), &mut |_| ()).await.unwrap();
         assert_eq!(done.records, payloads.len() as u64);
         let put = data_of(&*stream).await;
         assert!(payloads.iter().all(|payload| put.contains(&payload.data)));
@@ -144,7 +161,11 @@ mod tests {
     async fn a_stream_that_always_refuses_is_given_up() {
         let stream = Arc::new(memory::Stream::new("dns-logs", 1, Arc::new(|| 0)));
         let faulty = Faulty::new(stream, Rates { refused_entry: 1.0, ..Rates::none() }, 4);
-        let error = put_all(&faulty, 0.0, run_of("--seconds 10")).await.unwrap_err();
+        let mut told = Vec::new();
+        let started = tokio::time::Instant::now();
+        let mut tell = |error: &Error| told.push((error.to_string(), started.elapsed() < Duration::from_secs(10)));
+        let error = put_all(&faulty, 0.0, run_of("--seconds 10"), &mut tell).await.unwrap_err();
+        assert_eq!(told, [(error.to_string(), true)], "said once, and soon");
         assert!(matches!(error, Error::Throttled { action: "kinesis:PutRecords", .. }), "{error}");
     }
 }
