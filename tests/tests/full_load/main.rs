@@ -129,12 +129,11 @@ fn a_backlog_is_drained_without_loss_and_memory_stays_within_the_budget() {
 /// More bytes than the budget wait for a sink that takes its time: reading waits too, and nothing is lost.
 fn a_slow_sink_fills_the_budget_and_no_more(folder: &Folder, stream: &Stream, expected: &HashSet<String>) {
     let sink = Sink::start(Duration::from_millis(500));
-    // Not compressed, so that what waits is several times the budget. Few records a read: this Kinesis never says that a
-    // reader is behind, so that a worker does not expect a page as large as it gives.
+    // Not compressed, and epochs as large as may be, so that without the budget several times as much would wait.
     let settings = format!(
         "[records]\ndelivery_streams = [\"records\"]\nschema = \"lean\"\n\n\
          [limits]\nheld_bytes_max = {HELD_BYTES_MAX}\nepoch_bytes_max = {}\n",
-        8 * MIB
+        HELD_BYTES_MAX / 2
     );
     let mut worker = start_worker(folder, stream, Emulator::ferrokinesis().url(), &sink, &settings);
     let took = wait_until_drained(&mut worker, &sink, expected);
