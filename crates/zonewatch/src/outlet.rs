@@ -266,6 +266,44 @@ mod tests {
         assert_eq!(streams[1].kept.lock().unwrap().len(), 3);
     }
 
+    /// What was logged.
+    #[derive(Clone, Default)]
+    struct Said(Arc<Mutex<Vec<u8>>>);
+
+    impl std::io::Write for Said {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn what_only_a_person_can_mend_is_said_once_a_minute() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+        let denied =
+            || Err(Error::Denied { action: "firehose:PutRecordBatch", resource: "arn:a".into(), message: "no".into() });
+        let said = Said::default();
+        let writer = said.clone();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        tracing::subscriber::with_default(subscriber, || {
+            runtime.block_on(async {
+                let outlet = Outlet::new(
+                    "records",
+                    vec![Scripted::new((0..9_999).map(|_| denied()).collect())],
+                    Clock::real(),
+                    1,
+                );
+                let _ = tokio::time::timeout(Duration::from_secs(290), outlet.deliver(entries(1, 10), 0)).await;
+            });
+        });
+        let said = String::from_utf8(said.0.lock().unwrap().clone()).unwrap();
+        // Said at the first try after a minute, and tries are up to half a minute apart.
+        assert!((4..=5).contains(&said.lines().count()), "{said}");
+        assert!(said.lines().all(|line| line.contains("firehose:PutRecordBatch") && line.contains("arn:a")), "{said}");
+    }
+
     #[test]
     fn an_outlet_is_blocked_while_one_of_its_streams_is() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
