@@ -63,6 +63,11 @@ impl Budget {
         hold
     }
 
+    /// The whole budget.
+    pub fn bytes_max(&self) -> usize {
+        self.0.bytes_max
+    }
+
     /// Whether nothing more fits.
     pub fn is_spent(&self) -> bool {
         self.0.held.load(SeqCst) >= self.0.bytes_max

@@ -4,6 +4,7 @@
 //! the reader feels it through the byte budget. What a person must mend (access denied, stream deleted) is a metric of
 //! its own and one log line a minute.
 
+use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::lines::{ENTRY_BYTES_MAX, billed_bytes};
 use crate::telemetry;
@@ -13,6 +14,7 @@ use futures_util::StreamExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 use tracing::{error, warn};
 
 /// PutRecordBatch takes at most 500 entries and 4 MiB a call.
@@ -20,6 +22,9 @@ const CALL_ENTRIES_MAX: usize = 500;
 const CALL_BYTES_MAX: usize = 4 << 20;
 /// Calls of one epoch under way at once. Four calls of 4 MiB keep a stream's quota busy without holding more connections.
 const CALLS_AT_ONCE: usize = 4;
+/// What a call takes beside its entries, as a multiple of them: the SDK's copy, and the JSON body with base64 in it, in
+/// a buffer that grew by doubling.
+const CALL_FACTOR: usize = 4;
 /// The first pause after a refusal, and the longest.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
@@ -34,6 +39,9 @@ pub struct Outlet {
     /// The stream the next call goes to: calls take turns.
     turn: AtomicUsize,
     clock: Clock,
+    budget: Budget,
+    /// Calls under way at once, of all shards: as many as a quarter of the budget has room for, at least one.
+    calls: Semaphore,
     jitter: AtomicU64,
     logged: std::sync::Mutex<Option<Duration>>,
 }
@@ -46,7 +54,13 @@ struct Target {
 
 impl Outlet {
     /// An outlet over at least one delivery stream.
-    pub fn new(name: &'static str, streams: Vec<Arc<dyn DeliveryStream>>, clock: Clock, seed: u64) -> Self {
+    pub fn new(
+        name: &'static str,
+        streams: Vec<Arc<dyn DeliveryStream>>,
+        clock: Clock,
+        budget: &Budget,
+        seed: u64,
+    ) -> Self {
         assert!(!streams.is_empty(), "an outlet needs a delivery stream");
         metrics::gauge!(telemetry::FIREHOSE_BLOCKED, "outlet" => name).set(0.0);
         let target = |stream| Target { stream, blocked: AtomicBool::new(false) };
@@ -55,6 +69,8 @@ impl Outlet {
             streams: streams.into_iter().map(target).collect(),
             turn: AtomicUsize::new(0),
             clock,
+            budget: budget.clone(),
+            calls: Semaphore::new((budget.bytes_max() / 4 / (CALL_FACTOR * CALL_BYTES_MAX)).max(1)),
             jitter: AtomicU64::new(seed),
             logged: Default::default(),
         }
@@ -83,7 +99,12 @@ impl Outlet {
             let target = &self.streams[self.turn.fetch_add(1, Relaxed) % self.streams.len()];
             let stream = &target.stream;
             let sent = entries.len();
-            let retry_after = match stream.put(&entries).await {
+            let answer = {
+                let _permit = self.calls.acquire().await.expect("the semaphore is never closed");
+                let _hold = self.budget.hold_now(CALL_FACTOR * entries.iter().map(Bytes::len).sum::<usize>());
+                stream.put(&entries).await
+            };
+            let retry_after = match answer {
                 Ok(refused) => {
                     self.count("acknowledged", sent - refused.len());
                     self.mark(target, false);
@@ -235,7 +256,7 @@ mod tests {
         let denied =
             Error::Denied { action: "firehose:PutRecordBatch", resource: "scripted".into(), message: "no".into() };
         let stream = Scripted::new(vec![Err(denied), Ok(vec![1, 3]), Ok(vec![0])]);
-        let outlet = Outlet::new("records", vec![stream.clone()], Clock::real(), 1);
+        let outlet = Outlet::new("records", vec![stream.clone()], Clock::real(), &Budget::new(1 << 30), 1);
         outlet.deliver(entries(5, 10), 55).await;
         let mut kept = stream.kept.lock().unwrap().clone();
         assert_eq!(stream.calls.lock().unwrap().iter().map(|call| call.0).collect::<Vec<_>>(), [5, 5, 2, 1]);
@@ -247,7 +268,7 @@ mod tests {
     async fn calls_keep_the_limits_and_take_turns() {
         let streams = [Scripted::new(vec![]), Scripted::new(vec![])];
         let ports = streams.iter().map(|stream| stream.clone() as Arc<dyn DeliveryStream>).collect();
-        let outlet = Outlet::new("records", ports, Clock::real(), 1);
+        let outlet = Outlet::new("records", ports, Clock::real(), &Budget::new(1 << 30), 1);
         outlet.deliver(entries(1_201, 10), 0).await;
         outlet.deliver(entries(9, 1_000_000), 0).await;
         let calls = streams.iter().map(|stream| stream.calls.lock().unwrap().clone()).collect::<Vec<_>>();
@@ -256,13 +277,50 @@ mod tests {
         assert_eq!((calls[0].len(), calls[1].len()), (3, 3));
     }
 
+    /// Notes how many calls are under way at once, and what they hold.
+    struct Slow {
+        budget: Budget,
+        under_way: AtomicUsize,
+        most: Mutex<(usize, usize)>,
+    }
+
+    impl DeliveryStream for Slow {
+        fn name(&self) -> &str {
+            "slow"
+        }
+        fn check(&self) -> Call<'_, Result<(), Error>> {
+            Box::pin(async { Ok(()) })
+        }
+        fn put<'a>(&'a self, _entries: &'a [Bytes]) -> Call<'a, Result<Vec<Refused>, Error>> {
+            Box::pin(async move {
+                let under_way = self.under_way.fetch_add(1, Relaxed) + 1;
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                self.under_way.fetch_sub(1, Relaxed);
+                let mut most = self.most.lock().unwrap();
+                *most = (most.0.max(under_way), most.1.max(self.budget.held()));
+                Ok(Vec::new())
+            })
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn calls_of_all_shards_take_a_quarter_of_the_budget_and_are_counted_in_it() {
+        let budget = Budget::new(128 << 20);
+        let slow = Arc::new(Slow { budget: budget.clone(), under_way: AtomicUsize::new(0), most: Mutex::default() });
+        let outlet = Outlet::new("records", vec![slow.clone()], Clock::real(), &budget, 1);
+        let shards = (0..8).map(|_| outlet.deliver(entries(16, 1_000_000), 0));
+        futures_util::future::join_all(shards).await;
+        assert_eq!(*slow.most.lock().unwrap(), (2, 2 * 4 * 4 * 1_000_001));
+        assert_eq!(budget.held(), 0);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_refused_stream_leaves_the_work_to_the_other() {
         let missing =
             || Err(Error::Missing { action: "firehose:PutRecordBatch", resource: "a".into(), message: "gone".into() });
         let streams = [Scripted::new((0..1_000).map(|_| missing()).collect()), Scripted::new(vec![])];
         let ports = streams.iter().map(|stream| stream.clone() as Arc<dyn DeliveryStream>).collect();
-        Outlet::new("records", ports, Clock::real(), 1).deliver(entries(3, 10), 0).await;
+        Outlet::new("records", ports, Clock::real(), &Budget::new(1 << 30), 1).deliver(entries(3, 10), 0).await;
         assert_eq!(streams[1].kept.lock().unwrap().len(), 3);
     }
 
@@ -293,6 +351,7 @@ mod tests {
                     "records",
                     vec![Scripted::new((0..9_999).map(|_| denied()).collect())],
                     Clock::real(),
+                    &Budget::new(1 << 30),
                     1,
                 );
                 let _ = tokio::time::timeout(Duration::from_secs(290), outlet.deliver(entries(1, 10), 0)).await;
@@ -313,7 +372,7 @@ mod tests {
             let work = async {
                 let streams = [Scripted::new(answers), Scripted::new(vec![])];
                 let ports = streams.map(|stream| stream as Arc<dyn DeliveryStream>).into();
-                let outlet = Outlet::new("records", ports, Clock::real(), 1);
+                let outlet = Outlet::new("records", ports, Clock::real(), &Budget::new(1 << 30), 1);
                 outlet.deliver(entries(1, 10), 0).await;
                 // The second of these calls asks the first stream once more, and ends at the second.
                 outlet.deliver(entries(1, 10), 0).await;

@@ -53,8 +53,12 @@ pub struct Pipeline {
 pub fn assemble(config: &Config, parts: Parts) -> Result<Pipeline, String> {
     let Parts { stream, records, quarantine, region, reference, clock, worker, view_slot } = parts;
     let seed = random();
+    let budget = Budget::new(config.limits.held_bytes_max);
     let quarantine = match (quarantine, &config.quarantine.file) {
-        (Some(delivery), _) => Quarantine::Outlet(Arc::new(Outlet::new("quarantine", vec![delivery], clock, random()))),
+        (Some(delivery), _) => {
+            let outlet = Outlet::new("quarantine", vec![delivery], clock, &budget, random());
+            Quarantine::Outlet(Arc::new(outlet))
+        }
         (None, Some(path)) => {
             let file = QuarantineFile::open(path)
                 .map_err(|error| format!("open the quarantine {} (quarantine.file): {error}", path.display()))?;
@@ -78,13 +82,13 @@ pub fn assemble(config: &Config, parts: Parts) -> Result<Pipeline, String> {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let shared = Shared {
         stream,
-        records: (!records.is_empty()).then(|| Arc::new(Outlet::new("records", records, clock, random()))),
+        records: (!records.is_empty()).then(|| Arc::new(Outlet::new("records", records, clock, &budget, random()))),
         packing: config.records.packing,
         compression: config.records.compression,
         quarantine,
         observers: Observers::new(cores, &settings, reference),
         settings,
-        budget: Budget::new(config.limits.held_bytes_max),
+        budget,
         pace: Pace {
             records_max: config.source.records_max,
             tip: Duration::from_millis(config.source.poll_ms),
