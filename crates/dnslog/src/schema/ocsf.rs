@@ -36,6 +36,7 @@ pub(super) fn write(writer: &mut Writer, event: &Event<'_>, out: &mut Vec<u8>) {
         profiles,
         query.edge,
         source.log_stream,
+        source.policy_level,
         place.sequence_number,
         place.shard,
         source.log_group,
@@ -103,6 +104,7 @@ fn constant_end(event: &Event<'_>, out: &mut Vec<u8>) {
     member(out, "hosted_zone_id", query.zone_id);
     member(out, "form", event.form());
     member(out, "log_stream", source.log_stream);
+    member(out, "policy_level", source.policy_level);
     member(out, "shard", place.shard);
     member(out, "sequence_number", place.sequence_number);
 }
