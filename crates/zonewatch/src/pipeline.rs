@@ -74,7 +74,8 @@ pub fn assemble(config: &Config, parts: Parts) -> Result<Pipeline, String> {
     let name = stream.name().to_owned();
     let title = Title { app: config.worker.app.clone(), worker: worker.to_string(), stream: name.clone() };
     let view = Arc::new(View::new(title, seed, clock, view_slot));
-    let (labels, seen) = (ZoneLabels::new(config.limits.metric_zones_max), Arc::clone(&view));
+    let labels = ZoneLabels::new(config.limits.metric_zones_max, config.enrich.zones.values());
+    let seen = Arc::clone(&view);
     let acknowledged = move |digest: &Digest, counts: &Counts| {
         telemetry::count_acknowledged(digest, counts, &name, &labels);
         seen.observed(digest, &counts.rejects);

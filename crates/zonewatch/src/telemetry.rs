@@ -66,7 +66,7 @@ macro_rules! metrics_table {
 
 metrics_table! {
     QUERIES_TOTAL = "zonewatch_queries_total" Counter Count ["zone", "rcode"]
-        "Queries decoded, by hosted zone (the first ones by name, the rest as other) and response code.";
+        "Queries decoded, by hosted or configured zone (the first ones by name, the rest as other) and response code.";
     QUERY_TYPES_TOTAL = "zonewatch_query_types_total" Counter Count ["type", "rcode"]
         "Queries decoded, by query type and response code.";
     REJECTS_TOTAL = "zonewatch_rejects_total" Counter Count ["reason"]

@@ -171,7 +171,7 @@ pub struct Limits {
     pub held_bytes_max: usize,
     /// Bytes of enriched records in one epoch of one shard; a larger epoch is cut early.
     pub epoch_bytes_max: usize,
-    /// Zones with metrics of their own; the rest are counted as `other`.
+    /// Hosted and configured zones with metrics of their own; the rest are counted as `other`.
     pub metric_zones_max: usize,
 }
 

@@ -12,7 +12,7 @@ use dnslog::{QueryType, Reason, ResponseCode};
 /// Counts an acknowledged epoch of `stream`.
 pub fn count_acknowledged(digest: &Digest, counts: &Counts, stream: &str, labels: &ZoneLabels) {
     for zone in digest.zones().chain([digest.other()]).filter(|zone| zone.total() > 0) {
-        let label = if zone.key().is_empty() { "other".into() } else { labels.label(zone.name()) };
+        let label = labels.label(zone);
         for &code in ResponseCode::ALL {
             let queries = zone.with_code(code);
             if queries > 0 {
@@ -49,18 +49,20 @@ mod tests {
     #[test]
     fn every_count_reaches_its_metric() {
         let mut digest = Digest::new(detect::Limits { zones_max: 2, top_names: 4 }, 1);
-        for (zone, code) in [("a", ResponseCode::NoError), ("a", ResponseCode::NxDomain), ("b", ResponseCode::NoError)]
+        for (zone, code) in
+            [("Za", ResponseCode::NoError), ("Za", ResponseCode::NxDomain), ("Zb", ResponseCode::NoError)]
         {
-            digest.add(zone, &format!("{zone}.test"), "www", QueryType::A, code, 0);
+            digest.add(zone, &format!("{}.test", zone.to_lowercase()), "www", QueryType::A, code, 0);
         }
-        digest.add("c", "c.test", "www", QueryType::Aaaa, ResponseCode::NoError, 0);
+        digest.add("Zc", "zc.test", "www", QueryType::Aaaa, ResponseCode::NoError, 0);
         let mut rejects = vec![0; Reason::ALL.len()];
         rejects[Reason::BadJson as usize] = 4;
         let counts = Counts { records: 5, controls: 6, late: 7, rejects, left_out: [8, 0, 0, 9], ..Counts::default() };
-        let text = Exposition::isolated(|| count_acknowledged(&digest, &counts, "logs", &ZoneLabels::new(1))).render();
+        let text =
+            Exposition::isolated(|| count_acknowledged(&digest, &counts, "logs", &ZoneLabels::new(1, []))).render();
         for line in [
-            "zonewatch_queries_total{zone=\"a.test\",rcode=\"NOERROR\"} 1",
-            "zonewatch_queries_total{zone=\"a.test\",rcode=\"NXDOMAIN\"} 1",
+            "zonewatch_queries_total{zone=\"za.test\",rcode=\"NOERROR\"} 1",
+            "zonewatch_queries_total{zone=\"za.test\",rcode=\"NXDOMAIN\"} 1",
             // One zone beyond the labels' limit, one beyond the digest's.
             "zonewatch_queries_total{zone=\"other\",rcode=\"NOERROR\"} 2",
             "zonewatch_query_types_total{type=\"A\",rcode=\"NOERROR\"} 2",
