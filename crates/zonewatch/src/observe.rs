@@ -318,7 +318,7 @@ mod tests {
         assert_eq!((observed.counts.queries, observed.counts.records, observed.counts.late), (2, 1, 0));
         assert_eq!(observed.counts.rejects.iter().sum::<u64>(), 1);
         assert_eq!(observed.arrival_delay.means().collect::<Vec<_>>(), [(2_000, 2)]);
-        let text = String::from_utf8(observed.records.as_bytes().to_vec()).unwrap();
+        let text = String::from_utf8(observed.records.text()).unwrap();
         assert!(text.lines().all(|line| line.contains("www.example.com")), "{text}");
         let ids =
             text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["event"]["id"].clone());

@@ -153,16 +153,18 @@ impl QuarantineFile {
     /// What a write that fails half-way leaves.
     #[cfg(test)]
     fn append_torn(&self, bytes: &[u8]) {
-        self.append(bytes).expect("a writable file");
+        self.append([bytes]).expect("a writable file");
         self.torn.store(true, Relaxed);
     }
 
-    fn append(&self, bytes: &[u8]) -> std::io::Result<()> {
+    fn append<'a>(&self, pieces: impl IntoIterator<Item = &'a [u8]>) -> std::io::Result<()> {
         let mut file = self.file.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if self.torn.swap(true, Relaxed) {
             file.write_all(b"\n")?;
         }
-        file.write_all(bytes)?;
+        for piece in pieces {
+            file.write_all(piece)?;
+        }
         self.torn.store(false, Relaxed);
         file.sync_data()
     }
@@ -196,7 +198,7 @@ impl Quarantine {
                 loop {
                     let (file, lines) = (file.clone(), lines.clone());
                     let path = file.path.display().to_string();
-                    let appended = tokio::task::spawn_blocking(move || file.append(lines.as_bytes())).await;
+                    let appended = tokio::task::spawn_blocking(move || file.append(lines.pieces())).await;
                     match appended {
                         Ok(Ok(())) => break,
                         Ok(Err(error)) => error!(%path, %error, "quarantine file refuses; the checkpoint waits"),
@@ -236,7 +238,8 @@ mod tests {
     fn a_reject_becomes_a_line_and_a_record_again() {
         let event = br#"{"id":"37","timestamp":1,"message":"1.0 short"}"#;
         let lines = reject(event);
-        let line: Line<'_> = serde_json::from_slice(lines.as_bytes()).expect("a line is JSON");
+        let text = lines.text();
+        let line: Line<'_> = serde_json::from_slice(&text).expect("a line is JSON");
         assert_eq!(
             (line.reason.as_ref(), line.event_index, line.event_id.as_ref()),
             ("field_count", Some(3), "37\u{1f980}")
@@ -252,7 +255,7 @@ mod tests {
         let lines = reject(&bytes);
         assert_eq!(lines.count(), 3);
         let mut joined = Vec::new();
-        for (at, line) in lines.as_bytes().split_inclusive(|&byte| byte == b'\n').enumerate() {
+        for (at, line) in lines.text().split_inclusive(|&byte| byte == b'\n').enumerate() {
             assert!(line.len() < 1_000 * 1024);
             let line: Line<'_> = serde_json::from_slice(line).expect("a line is JSON");
             assert_eq!((line.part, line.parts, line.offset), (at as u32, 3, 100 + at * PART_BYTES_MAX));

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Lines are collected to so many bytes before they are written: large writes, no copy.
-const WRITE_BYTES: usize = 1 << 20;
+const WRITE_BYTES: usize = 512 << 10;
 
 /// Where lines go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,7 +71,9 @@ impl Output {
     }
 
     fn write(&mut self, lines: &mut Lines) -> Result<(), WriteError> {
-        self.writer.write_all(lines.as_bytes()).map_err(|error| self.error(&error))?;
+        for piece in lines.pieces() {
+            self.writer.write_all(piece).map_err(|error| self.error(&error))?;
+        }
         lines.clear();
         Ok(())
     }

@@ -61,9 +61,10 @@ fn replay(inputs: Vec<Vec<u8>>) -> Replayed {
     let mut replay = Replay::new(Merge::new(inputs), settings, Arc::default());
     while replay.step().expect("memory can be read") {}
     let observed = &replay.observed;
-    let records = observed.records.as_bytes().split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
+    let text = observed.records.text();
+    let records = text.split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
     let records = records.map(|line| serde_json::from_slice(line).expect("a record is JSON")).collect();
-    let (rejects, counts) = (observed.rejects.as_bytes().to_vec(), observed.counts.clone());
+    let (rejects, counts) = (observed.rejects.text(), observed.counts.clone());
     let summary = replay.end();
     Replayed { records, rejects, counts, summary: summary.to_string(), foreign: summary.foreign_inputs }
 }
