@@ -103,7 +103,7 @@ impl Digest {
     }
 
     /// The zones counted apart, in the order they came.
-    pub fn zones(&self) -> impl Iterator<Item = &Zone> {
+    pub fn zones(&self) -> impl ExactSizeIterator<Item = &Zone> {
         self.zones[..self.live].iter()
     }
 

@@ -71,7 +71,7 @@ impl Epoch {
             None => self.range = Some(lease::Epoch { first: sequence.clone(), last: sequence.clone() }),
         }
         self.arrivals_ms.push(record.arrival_ms);
-        self.hold.resize(self.observed.bytes());
+        self.hold.resize(self.observed.held_bytes());
     }
 
     /// Returns once all of it is acknowledged.
