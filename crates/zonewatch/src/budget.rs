@@ -50,7 +50,7 @@ impl Budget {
             }
             if !waited {
                 waited = true;
-                metrics::counter!(telemetry::LIMITS_REACHED_TOTAL, "limit" => "held_bytes").increment(1);
+                metrics::counter!(telemetry::LIMITS_REACHED_TOTAL, "limit" => "held_bytes_max").increment(1);
             }
             freed.await;
         }

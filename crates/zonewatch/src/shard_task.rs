@@ -14,7 +14,7 @@ use crate::outlet::Outlet;
 use crate::quarantine::Quarantine;
 use crate::reader::{Pace, Reader, Room};
 use crate::supervisor::{Commits, Held, LeaseLost, Phase};
-use crate::telemetry::ShardSeries;
+use crate::telemetry::{self, ShardSeries};
 use cloud::{Batch, Record, Start, Stream};
 use detect::Digest;
 use dnslog::Reference;
@@ -309,6 +309,9 @@ impl ShardTask {
         let fresh = Epoch::new(&self.shared.settings, &self.shared.budget);
         let epoch = std::mem::replace(&mut self.open, fresh);
         let range = epoch.range().expect("an empty epoch is not cut");
+        if epoch.bytes() >= self.shared.epoch_bytes_max {
+            metrics::counter!(telemetry::LIMITS_REACHED_TOTAL, "limit" => "epoch_bytes_max").increment(1);
+        }
         if self.remake_through.take().is_none_or(|through| through != range.last) {
             self.commit(Some(range), Then::Keep).await?;
         }

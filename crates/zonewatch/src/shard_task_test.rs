@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::pipeline::{self, Parts};
 use crate::supervisor::{self, Ports, Supervisor};
+use crate::telemetry;
 use bytes::Bytes;
 use cloud::faulty::{Faulty, Rates};
 use cloud::{DeliveryStream, Entry, LeaseTable, Stream, memory};
@@ -323,8 +324,9 @@ async fn children_are_read_after_their_parents_to_the_end() {
 }
 
 /// A shard's task that nothing runs but the test, and the coordination that its commits go to.
-async fn task_by_hand(world: &World) -> (super::ShardTask, Supervisor) {
-    let config = Config::default();
+async fn task_by_hand(world: &World, change: impl FnOnce(&mut Config)) -> (super::ShardTask, Supervisor) {
+    let mut config = Config::default();
+    change(&mut config);
     let shared = world.pipeline("only", 1, &config).shared;
     let (give, taken) = std::sync::mpsc::channel();
     let runtime = tokio::runtime::Handle::current();
@@ -344,7 +346,7 @@ async fn task_by_hand(world: &World) -> (super::ShardTask, Supervisor) {
 #[tokio::test]
 async fn a_task_sleeps_until_there_is_something_to_do() {
     let world = World::new(1, Rates::none());
-    let (mut task, supervisor) = task_by_hand(&world).await;
+    let (mut task, supervisor) = task_by_hand(&world, |_| {}).await;
     let sleeps = |task: &super::ShardTask| task.until_next_deadline(false) > Duration::from_millis(10);
     // An epoch is open, and the one before it was acknowledged long ago: the cut commits that.
     let now = world.clock.elapsed();
@@ -363,7 +365,7 @@ async fn a_task_sleeps_until_there_is_something_to_do() {
 #[tokio::test]
 async fn a_drain_at_the_shards_end_delivers_what_was_read_of_a_pending_epoch() {
     let world = World::new(1, Rates::none());
-    let (mut task, supervisor) = task_by_hand(&world).await;
+    let (mut task, supervisor) = task_by_hand(&world, |_| {}).await;
     // The row names a last record that the shard does not have.
     task.remake_through = lease::SequenceNumber::parse("9");
     task.ended = Some(Vec::new());
@@ -373,6 +375,22 @@ async fn a_drain_at_the_shards_end_delivers_what_was_read_of_a_pending_epoch() {
     assert_eq!(task.committed, Checkpoint::ShardEnd);
     assert_eq!(world.delivered().into_keys().collect::<Vec<_>>(), [0], "the checkpoint passed a record");
     drop(supervisor);
+}
+
+#[test]
+fn an_epoch_that_is_cut_for_its_size_is_counted() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let cut = |epoch_bytes_max| async move {
+        let world = World::new(1, Rates::none());
+        let (mut task, supervisor) =
+            task_by_hand(&world, |config| config.limits.epoch_bytes_max = epoch_bytes_max).await;
+        drop(task.cut().await.expect("the lease is held"));
+        drop(supervisor);
+    };
+    let exposition =
+        telemetry::Exposition::isolated(|| runtime.block_on(async { (cut(1).await, cut(1 << 20).await) }).0);
+    let text = exposition.render();
+    assert!(text.contains("zonewatch_limits_reached_total{limit=\"epoch_bytes_max\"} 1\n"), "{text}");
 }
 
 #[tokio::test]

@@ -104,7 +104,7 @@ metrics_table! {
     QUARANTINE_TOTAL = "zonewatch_quarantine_total" Counter Count ["outcome"]
         "Rejects by what became of their bytes.";
     LIMITS_REACHED_TOTAL = "zonewatch_limits_reached_total" Counter Count ["limit"]
-        "How often a configured limit took effect.";
+        "How often a limit of the configuration took effect, by its key.";
     HELD_BYTES = "zonewatch_held_bytes" Gauge Bytes []
         "Bytes of data held now, all shards together.";
     HELD_BYTES_MAX = "zonewatch_held_bytes_max" Gauge Bytes []
