@@ -152,7 +152,7 @@ pub enum Compression {
     Gzip,
 }
 
-/// Where rejects are kept. With neither, they are counted and logged only.
+/// Where rejects are kept. With neither, they are counted only.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Quarantine {
