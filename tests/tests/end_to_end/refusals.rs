@@ -84,6 +84,23 @@ fn a_denied_call_is_named_with_the_resource_and_the_action() {
 }
 
 #[test]
+fn a_log_for_machines_is_an_object_a_line_and_the_last_word_is_for_people() {
+    let stream = unique("nowhere");
+    let config =
+        format!("[source]\nstream = \"{stream}\"\n[worker]\napp = \"{}\"\n[log]\nformat = \"json\"\n", unique("app"));
+    let said = refused(&config, on_all_emulators, &[]);
+    let lines: Vec<&str> = said.lines().collect();
+    let (last, logged) = lines.split_last().expect("it said why it ended");
+    assert!(last.starts_with("zonewatch: "), "{said}");
+    assert!(!logged.is_empty(), "{said}");
+    for line in logged {
+        let event: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        assert!(["timestamp", "level", "message"].iter().all(|key| event[key].is_string()), "{line}");
+    }
+    assert!(logged.iter().any(|line| line.contains("worker starting") && line.contains(&stream)), "{said}");
+}
+
+#[test]
 fn a_worker_that_waits_for_a_silent_service_ends_when_asked() {
     let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let endpoint = format!("http://{}", silent.local_addr().expect("a bound port"));
