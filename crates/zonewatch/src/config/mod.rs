@@ -167,7 +167,8 @@ pub struct Quarantine {
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Bytes of data held at once, all shards together. When it is spent, reading waits.
+    /// Bytes of data held at once, all shards together, calls under way included. When they are spent, reading waits. A
+    /// process takes at most twice as much and 128 MiB: a record is taken in whole, and the allocator keeps some.
     pub held_bytes_max: usize,
     /// Bytes of enriched records in one epoch of one shard; a larger epoch is cut early.
     pub epoch_bytes_max: usize,
