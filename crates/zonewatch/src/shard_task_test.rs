@@ -23,7 +23,9 @@ struct World {
     source: Arc<memory::Stream>,
     leases: Arc<memory::LeaseTable>,
     firehose: Arc<memory::DeliveryStream>,
+    quarantine: Arc<memory::DeliveryStream>,
     rates: Rates,
+    quarantine_rates: Rates,
     put: u64,
 }
 
@@ -51,7 +53,9 @@ impl World {
             source: Arc::new(source),
             leases: Arc::new(memory::LeaseTable::new("leases")),
             firehose: Arc::new(memory::DeliveryStream::keeping("records")),
+            quarantine: Arc::new(memory::DeliveryStream::keeping("quarantine")),
             rates,
+            quarantine_rates: Rates::none(),
             put: 0,
         }
     }
@@ -69,7 +73,12 @@ impl World {
             r#"{{"messageType":"DATA_MESSAGE","owner":"123456789012","logGroup":"/aws/route53/example.com","logStream":"Z123412341234/FRA6","subscriptionFilters":["f"],"logEvents":[{}]}}"#,
             events.join(",")
         );
-        let entry = Entry { partition_key: "p".into(), hash_key: Some(hash_key), data: Bytes::from(record) };
+        self.put_data(hash_key, record).await;
+    }
+
+    /// Puts one record of any bytes.
+    async fn put_data(&self, hash_key: u128, data: impl Into<Bytes>) {
+        let entry = Entry { partition_key: "p".into(), hash_key: Some(hash_key), data: data.into() };
         let refused = self.source.put(&[entry]).await.expect("memory takes entries");
         assert!(refused.is_empty());
     }
@@ -94,10 +103,12 @@ impl World {
     fn pipeline(&self, name: &str, seed: u64, config: &Config) -> pipeline::Pipeline {
         let (_keep, reference) = watch::channel(Arc::default());
         let firehose = Faulty::new(self.firehose.clone() as Arc<dyn DeliveryStream>, self.rates.clone(), seed);
+        let quarantine = self.quarantine.clone() as Arc<dyn DeliveryStream>;
+        let quarantine = Faulty::new(quarantine, self.quarantine_rates.clone(), seed + 3);
         let parts = Parts {
             stream: Arc::new(Faulty::new(self.source.clone() as Arc<dyn Stream>, self.rates.clone(), seed + 1)),
             records: vec![Arc::new(firehose)],
-            quarantine: None,
+            quarantine: Some(Arc::new(quarantine)),
             region: "us-east-1".into(),
             reference,
             clock: self.clock,
@@ -241,6 +252,32 @@ async fn an_outlet_that_refuses_for_ever_keeps_the_checkpoint() {
     let next = world.worker("next", 2, |_| {});
     world.until_all_is_delivered().await;
     next.kill();
+}
+
+#[tokio::test]
+async fn no_checkpoint_passes_a_reject_that_is_not_in_the_quarantine() {
+    let mut world = World::new(1, Rates::none());
+    world.quarantine_rates = Rates { refused_entry: 1.0, ..Rates::none() };
+    world.put(0).await;
+    world.put_data(0, "rubbish").await;
+    let refused = world.worker("refused", 1, |_| {});
+    world.until_all_is_delivered().await;
+    // A minute of the worker's time.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let row = world.rows().await.remove(0);
+    assert_eq!((row.checkpoint, row.pending.is_some()), (Checkpoint::TrimHorizon, true));
+    refused.kill();
+
+    world.quarantine_rates = Rates::none();
+    let next = world.worker("next", 2, |_| {});
+    let committed =
+        async |world: &World| world.rows().await.iter().all(|row| row.checkpoint != Checkpoint::TrimHorizon);
+    world.until("a checkpoint", committed).await;
+    next.kill();
+    let kept = world.quarantine.entries().concat();
+    let line: crate::quarantine::Line<'_> = serde_json::from_slice(&kept).expect("one line of JSON");
+    assert_eq!((line.reason.as_ref(), line.shard.as_ref()), ("unknown_format", "shardId-000000000000"));
+    assert_eq!(line.into_record().expect("base64"), b"rubbish");
 }
 
 #[tokio::test]
