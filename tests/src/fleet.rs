@@ -38,18 +38,27 @@ impl Fleet {
 
     /// Starts a worker and waits until it says that it is ready.
     pub fn worker(&self, id: &str) -> Worker {
-        let mut worker = self.started(id);
+        self.worker_with(id, &[])
+    }
+
+    /// The same with further settings, as environment variables.
+    pub fn worker_with(&self, id: &str, settings: &[(&str, &str)]) -> Worker {
+        let mut worker = self.started_with(id, settings);
         worker.wait_until_ready();
         worker
     }
 
     /// Starts a worker.
     pub fn started(&self, id: &str) -> Worker {
+        self.started_with(id, &[])
+    }
+
+    fn started_with(&self, id: &str, settings: &[(&str, &str)]) -> Worker {
         let [operations, people] = free_ports();
         let config = self.folder.write(&format!("{id}.toml"), self.config(id, operations, people).as_bytes());
         let log = self.folder.file(&format!("{}.log", unique(id)));
         let mut command = zonewatch(&["worker", "--config", &config.display().to_string()]);
-        let process = Process::start(on_emulators(&mut command), &log);
+        let process = Process::start(on_emulators(&mut command).envs(settings.iter().copied()), &log);
         Worker::on(process, operations, people)
     }
 

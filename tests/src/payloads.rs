@@ -4,10 +4,16 @@ use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 use std::io::Read as _;
 
+/// What one or several gzip members hold.
+pub fn inflated(members: &[u8]) -> String {
+    let mut text = String::new();
+    MultiGzDecoder::new(members).read_to_string(&mut text).expect("sound members of UTF-8");
+    text
+}
+
 /// The ids of the log events in a gzip payload of a CloudWatch Logs subscription.
 pub fn event_ids(payload: &[u8]) -> Vec<String> {
-    let mut text = String::new();
-    MultiGzDecoder::new(payload).read_to_string(&mut text).expect("a sound payload");
+    let text = inflated(payload);
     let envelope: Value = serde_json::from_str(&text).expect("a sound envelope");
     if envelope["messageType"] == "CONTROL_MESSAGE" {
         // CloudWatch's own note that it reaches the stream; its one event is nobody's query.

@@ -3,8 +3,9 @@
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::time::{SystemTime, UNIX_EPOCH};
-use zonewatch_tests::emulators::{Captured, Emulator, Stream, unique, wait_for};
+use zonewatch_tests::emulators::{Captured, Delivery, Emulator, Stream, unique, wait_for};
 use zonewatch_tests::fleet::{Fleet, PATIENCE};
+use zonewatch_tests::payloads::inflated;
 use zonewatch_tests::program::{run, said, zonewatch};
 
 /// Lines with what real ones have: escapes, mixed case, subnets, IPv6, unknown types, several zones and edges.
@@ -47,6 +48,50 @@ fn a_worker_delivers_what_replay_makes_of_the_same_records() {
 
     assert_eq!(replayed.len(), SOUND, "{replayed:#?}");
     assert_eq!(delivered, replayed);
+}
+
+#[test]
+fn compressed_records_are_spread_over_streams_and_what_is_damaged_is_quarantined() {
+    let payloads = subscribed(&LINES);
+    let fleet = Fleet::create(1);
+    let outlets = [fleet.delivery.clone(), Delivery::create(Emulator::aws())];
+    let quarantine = Delivery::create(Emulator::aws());
+    let _worker = fleet.worker_with(
+        "only",
+        &[
+            ("ZONEWATCH_RECORDS__DELIVERY_STREAMS", &format!("{},{}", outlets[0].name, outlets[1].name)),
+            ("ZONEWATCH_RECORDS__SCHEMA", "lean"),
+            ("ZONEWATCH_RECORDS__COMPRESSION", "gzip"),
+            ("ZONEWATCH_QUARANTINE__DELIVERY_STREAM", &quarantine.name),
+        ],
+    );
+    let members = || outlets.each_ref().map(Delivery::objects);
+    // A record after the other, each an epoch and a call of its own, so that calls can take turns.
+    for (count, record) in payloads.iter().enumerate() {
+        fleet.stream.put(&[(String::from("0"), record.data.clone())]);
+        wait_for("its entry", PATIENCE, || (members().concat().len() > count).then_some(()));
+    }
+    let kept = wait_for("the damaged line", PATIENCE, || Some(quarantine.lines()).filter(|lines| !lines.is_empty()));
+
+    let members = members();
+    assert!(members.iter().all(|objects| !objects.is_empty()), "one of two streams got nothing");
+    let text: String = members.concat().iter().map(|member| inflated(member)).collect();
+    let captured =
+        fleet.folder.write("captured.ndjson", ndjson(&fleet.stream.name, &fleet.stream.read_all()).as_bytes());
+    let replay =
+        run(&mut zonewatch(&["replay", "--records", "-", "--schema", "lean", &captured.display().to_string()]));
+    let replayed = String::from_utf8(replay.stdout).expect("records are UTF-8");
+    let sorted = |text: &str| text.lines().map(str::to_owned).collect::<BTreeSet<_>>();
+    assert_eq!((sorted(&text), text.lines().count()), (sorted(&replayed), SOUND));
+
+    // What was quarantined is input again, with the same fault as long as nobody mends it.
+    let file = fleet.folder.write("quarantine.ndjson", kept.join("\n").as_bytes());
+    let again = run(&mut zonewatch(&["replay", "--rejects", "-", "--strict", &file.display().to_string()]));
+    assert_eq!(again.status.code(), Some(3), "{}", said(&again));
+    let reasons = [kept.concat(), String::from_utf8_lossy(&again.stdout).into_owned()].map(|line| {
+        serde_json::from_str::<serde_json::Value>(line.trim()).expect("one line of JSON")["reason"].clone()
+    });
+    assert_eq!(reasons, ["field_count", "field_count"]);
 }
 
 /// What a subscription to a query log's group puts on its stream for these lines.
