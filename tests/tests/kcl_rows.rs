@@ -136,6 +136,7 @@ async fn leases_of_kcl_2_are_read_taken_and_committed() {
         from,
         owner: WorkerId::new("zonewatch-1"),
         start_ms: None,
+        anew: false,
     };
     let taken = table.write(&take).await.unwrap();
     let commit = Commit {
@@ -143,6 +144,7 @@ async fn leases_of_kcl_2_are_read_taken_and_committed() {
         pending: None,
         read_until_ms: None,
         children: Vec::new(),
+        load: None,
         then: Then::Release,
     };
     table.write(&Write::Commit { key, counter: taken.counter, commit }).await.unwrap();

@@ -5,10 +5,11 @@
 //! [`Error::Unavailable`].
 
 use crate::{
-    Batch, Call, Create, Cursor, DeliveryStream, Entry, Error, LeaseTable, Refused, Scan, Start, Stream, WriteError,
+    Batch, Call, Create, Cursor, DeliveryStream, Entry, Error, LeaseTable, Refused, Scan, Start, StateTable, Stream,
+    WriteError,
 };
 use bytes::Bytes;
-use lease::{Lease, Shard, ShardId, Write};
+use lease::{Beaten, Lease, Member, Shard, ShardId, WorkerId, Write};
 use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -180,12 +181,46 @@ impl<P: LeaseTable + ?Sized> LeaseTable for Faulty<P> {
         }))
     }
 
+    fn owned<'a>(&'a self, owner: &'a WorkerId) -> Call<'a, Result<Vec<Lease>, Error>> {
+        Box::pin(self.spoil("owned", self.name(), self.port.owned(owner)))
+    }
+
     fn get<'a>(&'a self, key: &'a ShardId) -> Call<'a, Result<Option<Lease>, Error>> {
         Box::pin(self.spoil("get", self.name(), self.port.get(key)))
     }
 
     fn write<'a>(&'a self, write: &'a Write) -> Call<'a, Result<Lease, WriteError>> {
         Box::pin(self.spoil("write", self.name(), self.port.write(write)))
+    }
+}
+
+impl<P: StateTable + ?Sized> StateTable for Faulty<P> {
+    fn name(&self) -> &str {
+        self.port.name()
+    }
+
+    fn ensure(&self, create: Create) -> Call<'_, Result<(), Error>> {
+        Box::pin(self.spoil("ensure", self.name(), self.port.ensure(create)))
+    }
+
+    fn beat<'a>(&'a self, member: &'a Member, heard: &'a [ShardId], expires: i64) -> Call<'a, Result<Beaten, Error>> {
+        Box::pin(self.spoil("beat", self.name(), self.port.beat(member, heard, expires)))
+    }
+
+    fn read<'a>(&'a self, ids: &'a [WorkerId]) -> Call<'a, Result<Vec<Member>, Error>> {
+        Box::pin(self.spoil("read", self.name(), self.port.read(ids)))
+    }
+
+    fn scan(&self) -> Call<'_, Result<Vec<Member>, Error>> {
+        Box::pin(self.spoil("scan", self.name(), self.port.scan()))
+    }
+
+    fn announce<'a>(&'a self, to: &'a WorkerId, shards: &'a [ShardId]) -> Call<'a, Result<bool, Error>> {
+        Box::pin(self.spoil("announce", self.name(), self.port.announce(to, shards)))
+    }
+
+    fn remove<'a>(&'a self, id: &'a WorkerId, beat: u64) -> Call<'a, Result<bool, Error>> {
+        Box::pin(self.spoil("remove", self.name(), self.port.remove(id, beat)))
     }
 }
 
@@ -226,7 +261,7 @@ impl Random {
 mod tests {
     use super::*;
     use crate::memory;
-    use lease::{Checkpoint, WorkerId};
+    use lease::Checkpoint;
 
     fn entry(text: &str) -> Entry {
         Entry { partition_key: "k".into(), hash_key: None, data: Bytes::copy_from_slice(text.as_bytes()) }
@@ -242,7 +277,14 @@ mod tests {
     }
 
     fn take(owner: &str) -> Write {
-        Write::Take { key: ShardId::new("s"), counter: 0, from: None, owner: WorkerId::new(owner), start_ms: None }
+        Write::Take {
+            key: ShardId::new("s"),
+            counter: 0,
+            from: None,
+            owner: WorkerId::new(owner),
+            start_ms: None,
+            anew: false,
+        }
     }
 
     #[tokio::test]

@@ -1,7 +1,8 @@
 //! What the services take in one call. Checked before a call leaves, so that memory and AWS refuse alike (emulators do not
 //! check all of it).
 //!
-//! Sources: the AWS API references of Kinesis `PutRecords`, `GetRecords` and Firehose `PutRecordBatch`.
+//! Sources: the AWS API references of Kinesis `PutRecords`, `GetRecords`, DynamoDB
+//! `BatchGetItem` and Firehose `PutRecordBatch`.
 
 use crate::Entry;
 use bytes::Bytes;
@@ -15,6 +16,8 @@ pub const PUT_BYTES_MAX: usize = 5 << 20;
 pub const READ_RECORDS_MAX: u32 = 10_000;
 /// Bytes of one `GetRecords`.
 pub const READ_BYTES_MAX: usize = 10 << 20;
+/// Workers' rows of one read: keys of one `BatchGetItem`.
+pub const READ_MEMBERS_MAX: usize = 100;
 /// Entries of one `PutRecordBatch`.
 pub const DELIVERY_ENTRIES_MAX: usize = 500;
 /// Bytes of one `PutRecordBatch`, before base64.

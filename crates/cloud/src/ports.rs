@@ -5,7 +5,8 @@
 
 use crate::{Error, WriteError};
 use bytes::Bytes;
-use lease::{Lease, SequenceNumber, Shard, ShardId, Write};
+use lease::{Beaten, Lease, Member, SequenceNumber, Shard, ShardId, WorkerId, Write};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -100,6 +101,9 @@ pub trait LeaseTable: Send + Sync {
     fn ensure(&self, create: Create) -> Call<'_, Result<(), Error>>;
     /// Every row, every page; what was written before the call is in it. Rows that are not leases are left out.
     fn scan(&self) -> Call<'_, Result<Scan, Error>>;
+    /// The leases whose `leaseOwner` is this worker, each row consistently. Which ones there are comes from the table's
+    /// index, which may be a moment old; a table without that index (KCL 2.x made it) is scanned.
+    fn owned<'a>(&'a self, owner: &'a WorkerId) -> Call<'a, Result<Vec<Lease>, Error>>;
     /// One row, consistently.
     fn get<'a>(&'a self, key: &'a ShardId) -> Call<'a, Result<Option<Lease>, Error>>;
     /// One conditional write; the row as it is after it. Never sent twice by one call: its fate matters.
@@ -113,6 +117,9 @@ pub struct Scan {
     pub leases: Vec<Lease>,
     /// Rows that say they are leases and can't be read as such. They cost their neighbours nothing, but are not missing.
     pub unreadable: Vec<Unreadable>,
+    /// Workers of another consumer (KCL 3) by when each last said that it lives, in a time of its own: rows of worker
+    /// metrics in this table or, up to KCL 3.4, in one beside it. Who moves between two scans is alive.
+    pub strangers: BTreeMap<String, i64>,
 }
 
 /// A lease row that can't be read.
@@ -122,6 +129,27 @@ pub struct Unreadable {
     pub key: ShardId,
     /// What is wrong with it, and what to do.
     pub error: Error,
+}
+
+/// The table of workers. Losing it costs nothing: its rows are written anew every second or so.
+pub trait StateTable: Send + Sync {
+    /// Its name, for messages.
+    fn name(&self) -> &str;
+    /// Makes sure that the table is there; [`Create::Never`] only looks.
+    fn ensure(&self, create: Create) -> Call<'_, Result<(), Error>>;
+    /// Writes a worker's own row, whatever was there, and takes `heard` out of what is announced to it; answers what is
+    /// left. `expires` is when nobody needs the row any more, seconds since 1970. Never sent twice by one call.
+    fn beat<'a>(&'a self, member: &'a Member, heard: &'a [ShardId], expires: i64) -> Call<'a, Result<Beaten, Error>>;
+    /// These workers' rows, consistently; those that are not there are left out. At most
+    /// [`crate::limits::READ_MEMBERS_MAX`].
+    fn read<'a>(&'a self, ids: &'a [WorkerId]) -> Call<'a, Result<Vec<Member>, Error>>;
+    /// Every worker's row, every page, perhaps a moment old. Rows that can't be read are left out: they are of another
+    /// version, and judged by their leases alone.
+    fn scan(&self) -> Call<'_, Result<Vec<Member>, Error>>;
+    /// Tells a worker, in its row, that these shards come to it. `false`: there is no such row.
+    fn announce<'a>(&'a self, to: &'a WorkerId, shards: &'a [ShardId]) -> Call<'a, Result<bool, Error>>;
+    /// Removes a worker's row if its beat is still this one. `false`: it is not.
+    fn remove<'a>(&'a self, id: &'a WorkerId, beat: u64) -> Call<'a, Result<bool, Error>>;
 }
 
 /// Whether a missing table may be made.

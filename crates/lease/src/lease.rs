@@ -4,7 +4,7 @@
 //! conditional; [`Write::apply`] says what a table must do with it, so that memory, simulator and DynamoDB are held to
 //! one definition.
 
-use crate::{Checkpoint, HashRange, SequenceNumber, ShardId};
+use crate::{Checkpoint, HashRange, Load, SequenceNumber, ShardId};
 use std::fmt;
 use std::sync::Arc;
 
@@ -68,6 +68,8 @@ pub struct Lease {
     pub read_until_ms: Option<i64>,
     /// `zonewatchCheckpoint`: the checkpoint as we last wrote it. If `checkpoint` is another, somebody else consumed.
     pub own_checkpoint: Option<Checkpoint>,
+    /// `throughputKBps`, `zonewatchCpu`: what the shard costs, as its owner last measured.
+    pub load: Option<Load>,
 }
 
 impl Lease {
@@ -87,6 +89,7 @@ impl Lease {
             pending: None,
             start_ms: None,
             read_until_ms: None,
+            load: None,
         }
     }
 
@@ -117,6 +120,8 @@ pub struct Commit {
     pub read_until_ms: Option<i64>,
     /// The shard's children, once it has ended; empty leaves them as they are.
     pub children: Vec<ShardId>,
+    /// What the shard costs; `None` leaves it as it is.
+    pub load: Option<Load>,
     /// What becomes of the lease.
     pub then: Then,
 }
@@ -128,6 +133,8 @@ pub enum Then {
     Keep,
     /// Nobody owns it from now on.
     Release,
+    /// It is this worker's from now on.
+    HandTo(WorkerId),
 }
 
 /// A conditional change of one lease row.
@@ -147,6 +154,9 @@ pub enum Write {
         owner: WorkerId,
         /// The pinned start (protocol rule O8).
         start_ms: Option<i64>,
+        /// The row is of a former shard of this name, whose stream was deleted: begin at the oldest record. The only
+        /// write that may move a checkpoint back, since the shard is another.
+        anew: bool,
     },
     /// If the counter is `counter` and no hand-over is under way: only raise the counter.
     Renew {
@@ -210,8 +220,14 @@ impl Write {
     pub fn apply(&self, row: Option<&Lease>) -> Result<Lease, Refused> {
         match self {
             Self::Create(lease) => row.map_or_else(|| Ok(lease.clone()), |_| Err(Refused::Exists)),
-            Self::Take { counter, from, owner, start_ms, .. } => {
+            Self::Take { counter, from, owner, start_ms, anew, .. } => {
                 let mut lease = next(row, *counter)?;
+                if *anew {
+                    lease.checkpoint = Checkpoint::TrimHorizon;
+                    lease.own_checkpoint = Some(Checkpoint::TrimHorizon);
+                    lease.pending = None;
+                    lease.children = Vec::new();
+                }
                 if from.as_ref().is_some_and(|from| from != owner) {
                     lease.owner_switches = lease.owner_switches.saturating_add(1);
                 }
@@ -239,12 +255,21 @@ impl Commit {
         lease.owner_switches = 0;
         lease.pending = self.pending.clone();
         lease.read_until_ms = self.read_until_ms.or(lease.read_until_ms);
+        lease.load = self.load.or(lease.load);
         if !self.children.is_empty() {
             lease.children = self.children.clone();
         }
-        if self.then == Then::Release {
-            lease.owner = None;
-            lease.checkpoint_owner = None;
+        match &self.then {
+            Then::Keep => {}
+            Then::Release => {
+                lease.owner = None;
+                lease.checkpoint_owner = None;
+            }
+            Then::HandTo(next) => {
+                lease.owner = Some(next.clone());
+                lease.checkpoint_owner = None;
+                lease.owner_switches = 1;
+            }
         }
         Ok(lease)
     }
@@ -281,7 +306,14 @@ mod tests {
     }
 
     fn take(counter: u64, from: Option<&str>, owner: &str, start_ms: Option<i64>) -> Write {
-        Write::Take { key: ShardId::new("s"), counter, from: from.map(worker), owner: worker(owner), start_ms }
+        Write::Take {
+            key: ShardId::new("s"),
+            counter,
+            from: from.map(worker),
+            owner: worker(owner),
+            start_ms,
+            anew: false,
+        }
     }
 
     fn renew(counter: u64) -> Write {
@@ -289,7 +321,7 @@ mod tests {
     }
 
     fn commit(counter: u64, checkpoint: Checkpoint, then: Then) -> Write {
-        let commit = Commit { checkpoint, pending: None, read_until_ms: None, children: Vec::new(), then };
+        let commit = Commit { checkpoint, pending: None, read_until_ms: None, children: Vec::new(), load: None, then };
         Write::Commit { key: ShardId::new("s"), counter, commit }
     }
 

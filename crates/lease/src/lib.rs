@@ -6,6 +6,7 @@
 
 mod coordinator;
 mod lease;
+mod member;
 mod random;
 mod sequence;
 mod shard;
@@ -14,5 +15,6 @@ pub use coordinator::{
     Action, Ask, Coordinator, Event, Failed, Instant, LeaseLost, Reason, Settings, StartPosition, Ticket, WriteFailed,
 };
 pub use lease::{Commit, Epoch, Lease, Refused, Then, WorkerId, Write};
+pub use member::{Beaten, Load, Member, Standing};
 pub use sequence::{Checkpoint, SequenceNumber};
 pub use shard::{HashRange, Shard, ShardId};

@@ -341,6 +341,7 @@ impl ShardTask {
             pending,
             read_until_ms: self.lease.read_until_ms,
             children: Vec::new(),
+            load: None,
             then,
         };
         self.lease = self.commits.commit(commit).await?;

@@ -1,7 +1,7 @@
 //! What a lease table must do. `lease::Write::apply` is the definition; a table is held to it write by write.
 
 use cloud::{Create, Error, LeaseTable, Scan, WriteError};
-use lease::{Checkpoint, Commit, Epoch, HashRange, Lease, SequenceNumber, ShardId, Then, WorkerId, Write};
+use lease::{Checkpoint, Commit, Epoch, HashRange, Lease, Load, SequenceNumber, ShardId, Then, WorkerId, Write};
 use std::sync::Arc;
 
 fn worker(name: &str) -> WorkerId {
@@ -35,6 +35,7 @@ fn full(key: &str) -> Lease {
         start_ms: Some(1_700_000_000_000),
         read_until_ms: Some(1_700_000_000_001),
         own_checkpoint: Some(Checkpoint::TrimHorizon),
+        load: Some(Load { bytes_per_sec: 1_536, cpu_micros_per_sec: Some(2_500) }),
     }
 }
 
@@ -88,15 +89,16 @@ fn rows(key: &str) -> Vec<Lease> {
 
 /// What may be written to the row `key`, which holds the counter 7 or another.
 fn writes(key: &ShardId) -> Vec<Write> {
-    let take = |counter, from: Option<&str>, owner: &str, start_ms| Write::Take {
+    let take = |counter, from: Option<&str>, owner: &str, start_ms, anew| Write::Take {
         key: key.clone(),
         counter,
         from: from.map(worker),
         owner: worker(owner),
         start_ms,
+        anew,
     };
     let commit = |checkpoint, then| {
-        let commit = Commit { checkpoint, pending: None, read_until_ms: None, children: Vec::new(), then };
+        let commit = Commit { checkpoint, pending: None, read_until_ms: None, children: Vec::new(), load: None, then };
         Write::Commit { key: key.clone(), counter: 7, commit }
     };
     let all = Commit {
@@ -104,18 +106,23 @@ fn writes(key: &ShardId) -> Vec<Write> {
         pending: Some(Epoch { first: sequence("102"), last: sequence("199") }),
         read_until_ms: Some(99),
         children: vec![ShardId::new("c1"), ShardId::new("c2")],
+        load: Some(Load { bytes_per_sec: 10_240, cpu_micros_per_sec: Some(7) }),
         then: Then::Keep,
     };
     vec![
-        take(7, None, "b", None),
-        take(7, Some("a"), "b", Some(10)),
-        take(7, Some("b"), "b", Some(10)),
-        take(u64::MAX, Some("a"), "b", None),
+        take(7, None, "b", None, false),
+        take(7, Some("a"), "b", Some(10), false),
+        take(7, Some("b"), "b", Some(10), false),
+        take(u64::MAX, Some("a"), "b", None, false),
+        take(7, Some("a"), "b", None, true),
+        take(8, None, "b", None, true),
         Write::Renew { key: key.clone(), counter: 7 },
         Write::Commit { key: key.clone(), counter: 7, commit: all },
         commit(at("100"), Then::Keep),
         commit(at("100"), Then::Release),
         commit(at("1000000"), Then::Release),
+        commit(at("101"), Then::HandTo(worker("c"))),
+        commit(at("99"), Then::HandTo(worker("c"))),
         commit(Checkpoint::ShardEnd, Then::Release),
         commit(Checkpoint::AtTimestamp, Then::Release),
         commit(Checkpoint::TrimHorizon, Then::Keep),
@@ -173,7 +180,8 @@ pub async fn one_of_many_takes_a_lease(table: Arc<dyn LeaseTable>) {
             let (table, key) = (table.clone(), key.clone());
             tasks.spawn(async move {
                 let owner = worker(&format!("worker-{number}"));
-                let take = Write::Take { key, counter: 0, from: None, owner: owner.clone(), start_ms: None };
+                let take =
+                    Write::Take { key, counter: 0, from: None, owner: owner.clone(), start_ms: None, anew: false };
                 (owner, table.write(&take).await)
             });
         }

@@ -106,6 +106,7 @@ impl Task {
             pending: pending.clone(),
             read_until_ms: None,
             children: Vec::new(),
+            load: None,
             then: then.clone(),
         };
         self.doing = Doing::Committing { pending, then };

@@ -38,6 +38,12 @@ impl Change {
         change
     }
 
+    /// The row is another shard's from now on: its reading begins at the oldest record.
+    pub(super) fn begin_anew(&mut self) {
+        self.position(&Checkpoint::TrimHorizon);
+        [row::PENDING_FIRST, row::PENDING_LAST, row::CHILDREN].iter().for_each(|name| self.remove(name));
+    }
+
     /// Only the counter is raised, and not during a hand-over.
     pub(super) fn renew(counter: u64) -> Self {
         let mut change = Self::next(counter);
@@ -50,13 +56,9 @@ impl Change {
     pub(super) fn commit(counter: u64, commit: &Commit) -> Self {
         let mut change = Self::next(counter);
         change.not_backwards(&commit.checkpoint);
-        let (position, sub) = row::checkpoint(&commit.checkpoint);
-        change.set(row::CHECKPOINT, position.clone());
-        change.set(row::CHECKPOINT_SUB, sub.clone());
-        change.set(row::OWN_CHECKPOINT, position);
-        change.set(row::OWN_CHECKPOINT_SUB, sub);
-        change.set(row::OWNER_SWITCHES, number(0));
-        row::KCL_PENDING.iter().for_each(|name| change.remove(name));
+        change.position(&commit.checkpoint);
+        let switches = u8::from(matches!(commit.then, Then::HandTo(_)));
+        change.set(row::OWNER_SWITCHES, number(switches));
         match &commit.pending {
             Some(epoch) => {
                 change.set(row::PENDING_FIRST, text(epoch.first.as_str()));
@@ -70,10 +72,19 @@ impl Change {
         if let Some(children) = row::shard_set(&commit.children) {
             change.set(row::CHILDREN, children);
         }
-        if commit.then == Then::Release {
-            change.remove(row::OWNER);
-            change.remove(row::CHECKPOINT_OWNER);
+        if let Some(load) = commit.load {
+            change.set(row::THROUGHPUT, row::throughput(load));
+            match load.cpu_micros_per_sec {
+                Some(cpu) => change.set(row::CPU, number(cpu)),
+                None => change.remove(row::CPU),
+            }
         }
+        match &commit.then {
+            Then::Keep => return change,
+            Then::Release => change.remove(row::OWNER),
+            Then::HandTo(next) => change.set(row::OWNER, text(next.as_str())),
+        }
+        change.remove(row::CHECKPOINT_OWNER);
         change
     }
 
@@ -89,6 +100,16 @@ impl Change {
             None => change.conditions.push(format!("attribute_not_exists({name})")),
         }
         change
+    }
+
+    /// The checkpoint, as KCL has it and as we do. KCL's own two-phase checkpoint is void then.
+    fn position(&mut self, checkpoint: &Checkpoint) {
+        let (position, sub) = row::checkpoint(checkpoint);
+        self.set(row::CHECKPOINT, position.clone());
+        self.set(row::CHECKPOINT_SUB, sub.clone());
+        self.set(row::OWN_CHECKPOINT, position);
+        self.set(row::OWN_CHECKPOINT_SUB, sub);
+        row::KCL_PENDING.iter().for_each(|name| self.remove(name));
     }
 
     /// A checkpoint never goes back (`Checkpoint::is_behind`). Sequence numbers have no leading zeros, so the longer is

@@ -16,7 +16,7 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
     ReturnValue, ReturnValuesOnConditionCheckFailure, ScalarAttributeType, TableDescription, TableStatus,
 };
-use lease::{Lease, ShardId, Write};
+use lease::{Lease, ShardId, WorkerId, Write};
 use std::time::Duration;
 
 const DESCRIBE: &str = "dynamodb:DescribeTable";
@@ -155,8 +155,12 @@ impl LeaseTable {
     async fn send(&self, write: &Write) -> Result<Lease, WriteError> {
         match write {
             Write::Create(lease) => self.put(lease).await,
-            Write::Take { key, counter, from, owner, start_ms } => {
-                self.update(key, Change::take(*counter, from.as_ref(), owner, *start_ms)).await
+            Write::Take { key, counter, from, owner, start_ms, anew } => {
+                let mut change = Change::take(*counter, from.as_ref(), owner, *start_ms);
+                if *anew {
+                    change.begin_anew();
+                }
+                self.update(key, change).await
             }
             Write::Renew { key, counter } => self.update(key, Change::renew(*counter)).await,
             Write::Commit { key, counter, commit } => self.update(key, Change::commit(*counter, commit)).await,
@@ -249,6 +253,13 @@ impl crate::LeaseTable for LeaseTable {
 
     fn scan(&self) -> Call<'_, Result<Scan, Error>> {
         Box::pin(self.scan_pages())
+    }
+
+    fn owned<'a>(&'a self, owner: &'a WorkerId) -> Call<'a, Result<Vec<Lease>, Error>> {
+        Box::pin(async move {
+            let rows = self.scan_pages().await?.leases;
+            Ok(rows.into_iter().filter(|row| row.owner.as_ref() == Some(owner)).collect())
+        })
     }
 
     fn get<'a>(&'a self, key: &'a ShardId) -> Call<'a, Result<Option<Lease>, Error>> {

@@ -2,10 +2,10 @@
 //!
 //! The names and types of KCL's attributes are those of its `DynamoDBLeaseSerializer`. Reading is tolerant: attributes we
 //! do not use (`pendingCheckpointState`, which KCL writes as bytes or, by a slip of its create path, as a number,
-//! `throughputKBps`, …) may hold anything.
+//! …) may hold anything.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use lease::{Checkpoint, Epoch, HashRange, Lease, SequenceNumber, ShardId, WorkerId};
+use lease::{Checkpoint, Epoch, HashRange, Lease, Load, SequenceNumber, ShardId, WorkerId};
 use std::collections::HashMap;
 
 pub(super) const KEY: &str = "leaseKey";
@@ -25,6 +25,8 @@ pub(super) const START: &str = "zonewatchStart";
 pub(super) const READ_UNTIL: &str = "zonewatchReadUntil";
 pub(super) const OWN_CHECKPOINT: &str = "zonewatchCheckpoint";
 pub(super) const OWN_CHECKPOINT_SUB: &str = "zonewatchCheckpointSubSequenceNumber";
+pub(super) const THROUGHPUT: &str = "throughputKBps";
+pub(super) const CPU: &str = "zonewatchCpu";
 /// KCL spells it in the singular and stores a set.
 const PARENTS: &str = "parentShardId";
 const HASH_START: &str = "startingHashKey";
@@ -57,6 +59,11 @@ pub(super) fn checkpoint(checkpoint: &Checkpoint) -> (AttributeValue, AttributeV
     (text(checkpoint.as_str()), number(sub))
 }
 
+/// As KCL writes it: a kilobyte is 1024 bytes, six decimals.
+pub(super) fn throughput(load: Load) -> AttributeValue {
+    AttributeValue::N(format!("{:.6}", load.bytes_per_sec as f64 / 1024.0))
+}
+
 /// The whole row, as it is created.
 pub(super) fn item(lease: &Lease) -> Item {
     let (position, sub) = checkpoint(&lease.checkpoint);
@@ -82,6 +89,8 @@ pub(super) fn item(lease: &Lease) -> Item {
         (READ_UNTIL, lease.read_until_ms.map(number)),
         (OWN_CHECKPOINT, own),
         (OWN_CHECKPOINT_SUB, own_sub),
+        (THROUGHPUT, lease.load.map(throughput)),
+        (CPU, lease.load.and_then(|load| load.cpu_micros_per_sec).map(number)),
     ];
     attributes.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
@@ -127,6 +136,7 @@ impl<'a> Row<'a> {
             start_ms: self.number(START)?,
             read_until_ms: self.number(READ_UNTIL)?,
             own_checkpoint: self.checkpoint(OWN_CHECKPOINT, OWN_CHECKPOINT_SUB)?,
+            load: self.load(),
         })
     }
 
@@ -179,6 +189,14 @@ impl<'a> Row<'a> {
         parsed.map(Some).ok_or_else(|| format!("{name} is {position:?}, neither a sequence number nor a sentinel"))
     }
 
+    /// Only balance depends on it, so what is not as expected is as good as absent.
+    fn load(&self) -> Option<Load> {
+        let kilobytes: f64 = self.number(THROUGHPUT).ok()??;
+        // A cast of what is negative or no number is 0.
+        let bytes_per_sec = (kilobytes * 1024.0).round() as u64;
+        Some(Load { bytes_per_sec, cpu_micros_per_sec: self.number(CPU).ok().flatten() })
+    }
+
     fn sequence(&self, name: &str) -> Result<Option<SequenceNumber>, String> {
         let Some(digits) = self.text(name)? else { return Ok(None) };
         SequenceNumber::parse(digits).map(Some).ok_or_else(|| format!("{name} is {digits:?}, not a sequence number"))
@@ -220,6 +238,7 @@ mod tests {
             start_ms: Some(1_700_000_000_000),
             read_until_ms: Some(1_700_000_000_001),
             own_checkpoint: Some(Checkpoint::TrimHorizon),
+            load: Some(Load { bytes_per_sec: 1_536, cpu_micros_per_sec: Some(2_500) }),
         }
     }
 
@@ -236,6 +255,7 @@ mod tests {
             start_ms: None,
             read_until_ms: None,
             own_checkpoint: None,
+            load: None,
             ..full()
         };
         assert_eq!(parse(&item(&bare)), Ok(Some(bare)));

@@ -1,7 +1,7 @@
 //! A lease table in memory: `lease::Write::apply` behind a lock.
 
 use crate::{Call, Create, Error, Scan, WriteError};
-use lease::{Lease, ShardId, Write};
+use lease::{Lease, ShardId, WorkerId, Write};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard};
 
@@ -53,7 +53,12 @@ impl crate::LeaseTable for LeaseTable {
 
     fn scan(&self) -> Call<'_, Result<Scan, Error>> {
         let all = |rows: &mut BTreeMap<ShardId, Lease>| rows.values().cloned().collect();
-        Box::pin(async move { Ok(Scan { leases: self.with("scan", all)?, unreadable: Vec::new() }) })
+        Box::pin(async move { Ok(Scan { leases: self.with("scan", all)?, ..Scan::default() }) })
+    }
+
+    fn owned<'a>(&'a self, owner: &'a WorkerId) -> Call<'a, Result<Vec<Lease>, Error>> {
+        let owned = |row: &&Lease| row.owner.as_ref() == Some(owner);
+        Box::pin(async move { self.with("owned", |rows| rows.values().filter(owned).cloned().collect()) })
     }
 
     fn get<'a>(&'a self, key: &'a ShardId) -> Call<'a, Result<Option<Lease>, Error>> {

@@ -6,10 +6,12 @@
 mod delivery;
 mod leases;
 mod shard;
+mod state;
 mod stream;
 
 pub use delivery::DeliveryStream;
 pub use leases::LeaseTable;
+pub use state::StateTable;
 pub use stream::{Settings, Stream};
 
 use std::sync::Arc;

@@ -122,6 +122,7 @@ impl Held {
             pending: self.row.pending.clone(),
             read_until_ms: None,
             children: Vec::new(),
+            load: None,
             then: Then::Release,
         })
     }

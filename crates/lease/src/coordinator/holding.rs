@@ -23,6 +23,7 @@ impl Coordinator {
             from: row.owner.clone(),
             owner: self.settings.worker.clone(),
             start_ms: unpinned.then_some(start_ms),
+            anew: false,
         };
         let held = Held {
             row,
@@ -216,7 +217,10 @@ impl Coordinator {
         }
         if let Task::Taking(reason) = held.task {
             self.taken(now, key, row, before.owner, reason);
-        } else if let Write::Commit { commit: Commit { then: Then::Release, checkpoint, .. }, .. } = &writing.write {
+        } else if let Write::Commit {
+            commit: Commit { then: Then::Release | Then::HandTo(_), checkpoint, .. }, ..
+        } = &writing.write
+        {
             let ended = *checkpoint == Checkpoint::ShardEnd;
             self.remove(now, key, if ended { Reason::Ended } else { Reason::Released }, None);
             if ended {
@@ -322,6 +326,7 @@ impl Coordinator {
                     pending: None,
                     read_until_ms: end.read_until_ms,
                     children: end.children.into_iter().map(|child| child.id).collect(),
+                    load: None,
                     then: Then::Release,
                 };
                 if let Some(held) = self.held.get_mut(&key) {

@@ -36,7 +36,14 @@ fn epoch(number: u32) -> Option<Epoch> {
 }
 
 fn commit(number: u32, then: Then) -> Commit {
-    Commit { checkpoint: at(number), pending: epoch(number + 1), read_until_ms: None, children: Vec::new(), then }
+    Commit {
+        checkpoint: at(number),
+        pending: epoch(number + 1),
+        read_until_ms: None,
+        children: Vec::new(),
+        load: None,
+        then,
+    }
 }
 
 fn ms(count: u64) -> Duration {

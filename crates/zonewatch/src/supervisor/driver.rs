@@ -273,7 +273,7 @@ impl Driver {
     fn scan(&self) {
         let (table, answers) = (self.ports.table.clone(), self.answers.0.clone());
         let scan = async move {
-            let Scan { leases, unreadable } = table.scan().await?;
+            let Scan { leases, unreadable, .. } = table.scan().await?;
             // Told before the rows. One of them is complained about; once it is mended, the next is.
             let complaint = unreadable.first().map(|row| ("read a lease row", row.error.clone()));
             let event = Event::Unreadable(unreadable.into_iter().map(|row| row.key).collect());

@@ -99,6 +99,7 @@ fn next(row: &Lease, then: Then) -> Commit {
         pending: (then == Then::Keep).then_some(epoch),
         read_until_ms: None,
         children: Vec::new(),
+        load: None,
         then,
     }
 }
