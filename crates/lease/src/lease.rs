@@ -70,6 +70,9 @@ pub struct Lease {
     pub own_checkpoint: Option<Checkpoint>,
     /// `throughputKBps`, `zonewatchCpu`: what the shard costs, as its owner last measured.
     pub load: Option<Load>,
+    /// `zonewatchFloor`: the furthest checkpoint that an operator has moved back from. Up to it records are delivered
+    /// only: what else was made of them has been told before.
+    pub floor: Option<Checkpoint>,
 }
 
 impl Lease {
@@ -90,6 +93,7 @@ impl Lease {
             start_ms: None,
             read_until_ms: None,
             load: None,
+            floor: None,
         }
     }
 
@@ -154,8 +158,8 @@ pub enum Write {
         owner: WorkerId,
         /// The pinned start (protocol rule O8).
         start_ms: Option<i64>,
-        /// The row is of a former shard of this name, whose stream was deleted: begin at the oldest record. The only
-        /// write that may move a checkpoint back, since the shard is another.
+        /// The row is of a former shard of this name, whose stream was deleted: begin at the oldest record. No worker's
+        /// other write may move a checkpoint back; here the shard is another.
         anew: bool,
     },
     /// If the counter is `counter` and no hand-over is under way: only raise the counter.
@@ -173,6 +177,18 @@ pub enum Write {
         counter: u64,
         /// What is committed.
         commit: Commit,
+    },
+    /// If the counter is `counter`: an operator moves the checkpoint, back or on. The lease is nobody's then, its pending
+    /// epoch is void, and if it went back from a place that had been read, that place is kept as the floor.
+    Reset {
+        /// Which lease.
+        key: ShardId,
+        /// As last seen.
+        counter: u64,
+        /// The new checkpoint.
+        to: Checkpoint,
+        /// The pinned start of `AT_TIMESTAMP`; `None` removes what is there, and the next take pins its own.
+        start_ms: Option<i64>,
     },
 }
 
@@ -211,7 +227,9 @@ impl Write {
     pub fn key(&self) -> &ShardId {
         match self {
             Self::Create(lease) => &lease.key,
-            Self::Take { key, .. } | Self::Renew { key, .. } | Self::Commit { key, .. } => key,
+            Self::Take { key, .. } | Self::Renew { key, .. } | Self::Commit { key, .. } | Self::Reset { key, .. } => {
+                key
+            }
         }
     }
 
@@ -241,8 +259,25 @@ impl Write {
                 if lease.checkpoint_owner.is_some() { Err(Refused::HandOver) } else { Ok(lease) }
             }
             Self::Commit { counter, commit, .. } => commit.apply(next(row, *counter)?),
+            Self::Reset { counter, to, start_ms, .. } => Ok(reset(next(row, *counter)?, to, *start_ms)),
         }
     }
+}
+
+fn reset(mut lease: Lease, to: &Checkpoint, start_ms: Option<i64>) -> Lease {
+    // A sentinel before a start is no place that anything was read to.
+    let was_read = matches!(lease.checkpoint, Checkpoint::At { .. } | Checkpoint::ShardEnd);
+    if was_read && to.is_behind(&lease.checkpoint) {
+        lease.floor = lease.floor.max(Some(lease.checkpoint));
+    }
+    lease.checkpoint = to.clone();
+    lease.own_checkpoint = Some(to.clone());
+    lease.owner_switches = 0;
+    lease.pending = None;
+    lease.owner = None;
+    lease.checkpoint_owner = None;
+    lease.start_ms = start_ms;
+    lease
 }
 
 impl Commit {
@@ -325,6 +360,10 @@ mod tests {
         Write::Commit { key: ShardId::new("s"), counter, commit }
     }
 
+    fn reset_to(counter: u64, to: Checkpoint, start_ms: Option<i64>) -> Write {
+        Write::Reset { key: ShardId::new("s"), counter, to, start_ms }
+    }
+
     #[test]
     fn a_row_is_created_once() {
         let fresh = Lease::fresh(ShardId::new("s"), Checkpoint::TrimHorizon);
@@ -334,8 +373,13 @@ mod tests {
 
     #[test]
     fn every_other_write_needs_the_row_and_its_counter() {
-        for make in [|counter| take(counter, None, "b", None), renew, |counter| commit(counter, at("101"), Then::Keep)]
-        {
+        let makes: [fn(u64) -> Write; 4] = [
+            |counter| take(counter, None, "b", None),
+            renew,
+            |counter| commit(counter, at("101"), Then::Keep),
+            |counter| reset_to(counter, at("1"), None),
+        ];
+        for make in makes {
             assert_eq!(make(7).apply(None), Err(Refused::Missing));
             assert_eq!(make(6).apply(Some(&row())), Err(Refused::Counter));
             assert_eq!(make(8).apply(Some(&row())), Err(Refused::Counter));
@@ -392,6 +436,49 @@ mod tests {
         // KCL had processed three sub-records of this record; we commit the whole of it.
         let inside = Checkpoint::At { sequence: SequenceNumber::parse("100").unwrap(), sub: 3 };
         assert!(commit(7, at("100"), Then::Keep).apply(Some(&Lease { checkpoint: inside, ..row() })).is_ok());
+    }
+
+    #[test]
+    fn a_reset_leaves_a_lease_of_nobodys_at_the_new_place() {
+        let epoch = Epoch { first: SequenceNumber::parse("101").unwrap(), last: SequenceNumber::parse("109").unwrap() };
+        let children = vec![ShardId::new("c")];
+        let handing = Lease {
+            owner: Some(worker("next")),
+            checkpoint_owner: Some(worker("a")),
+            pending: Some(epoch),
+            start_ms: Some(5),
+            children,
+            ..row()
+        };
+        let expected = Lease {
+            counter: 8,
+            owner: None,
+            checkpoint_owner: None,
+            owner_switches: 0,
+            checkpoint: Checkpoint::AtTimestamp,
+            own_checkpoint: Some(Checkpoint::AtTimestamp),
+            pending: None,
+            start_ms: Some(9),
+            floor: Some(at("100")),
+            ..handing.clone()
+        };
+        assert_eq!(reset_to(7, Checkpoint::AtTimestamp, Some(9)).apply(Some(&handing)), Ok(expected));
+        let unpinned = reset_to(7, Checkpoint::Latest, None).apply(Some(&handing)).unwrap();
+        assert_eq!(unpinned.start_ms, None, "the next take pins its own time");
+    }
+
+    #[test]
+    fn the_floor_is_the_furthest_place_that_was_left_backwards() {
+        let floor = |from: Checkpoint, floor: Option<Checkpoint>, to: Checkpoint| {
+            let row = Lease { checkpoint: from, floor, ..row() };
+            reset_to(7, to, None).apply(Some(&row)).unwrap().floor
+        };
+        assert_eq!(floor(at("100"), None, at("99")), Some(at("100")));
+        assert_eq!(floor(at("100"), Some(at("99")), at("98")), Some(at("100")));
+        assert_eq!(floor(at("100"), Some(at("1000")), at("99")), Some(at("1000")), "there was a further one");
+        assert_eq!(floor(Checkpoint::ShardEnd, None, Checkpoint::TrimHorizon), Some(Checkpoint::ShardEnd));
+        assert_eq!(floor(at("100"), None, at("101")), None, "on is not back");
+        assert_eq!(floor(Checkpoint::Latest, None, Checkpoint::TrimHorizon), None, "nothing had been read");
     }
 
     #[test]

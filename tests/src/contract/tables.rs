@@ -36,6 +36,10 @@ fn full(key: &str) -> Lease {
         read_until_ms: Some(1_700_000_000_001),
         own_checkpoint: Some(Checkpoint::TrimHorizon),
         load: Some(Load { bytes_per_sec: 1_536, cpu_micros_per_sec: Some(2_500) }),
+        floor: Some(Checkpoint::At {
+            sequence: sequence("49590338271490256608559692538361571095921575989136588890"),
+            sub: 2,
+        }),
     }
 }
 
@@ -82,7 +86,9 @@ fn rows(key: &str) -> Vec<Lease> {
         Lease { checkpoint: Checkpoint::ShardEnd, children: vec![ShardId::new("child")], ..owned.clone() },
         Lease { owner: Some(worker("next")), checkpoint_owner: Some(worker("a")), ..owned.clone() },
         Lease { counter: 8, ..owned.clone() },
-        Lease { counter: u64::MAX, ..owned },
+        Lease { counter: u64::MAX, ..owned.clone() },
+        Lease { floor: Some(at("99")), ..owned.clone() },
+        Lease { floor: Some(at("1000")), ..owned },
         Lease { counter: 7, ..full(key) },
     ]
 }
@@ -101,6 +107,7 @@ fn writes(key: &ShardId) -> Vec<Write> {
         let commit = Commit { checkpoint, pending: None, read_until_ms: None, children: Vec::new(), load: None, then };
         Write::Commit { key: key.clone(), counter: 7, commit }
     };
+    let reset = |counter, to, start_ms| Write::Reset { key: key.clone(), counter, to, start_ms };
     let all = Commit {
         checkpoint: at("101"),
         pending: Some(Epoch { first: sequence("102"), last: sequence("199") }),
@@ -127,6 +134,14 @@ fn writes(key: &ShardId) -> Vec<Write> {
         commit(Checkpoint::AtTimestamp, Then::Release),
         commit(Checkpoint::TrimHorizon, Then::Keep),
         commit(Checkpoint::Latest, Then::Release),
+        reset(7, at("99"), None),
+        reset(7, at("1000"), None),
+        reset(7, Checkpoint::TrimHorizon, None),
+        reset(7, Checkpoint::AtTimestamp, Some(1_700_000_000_002)),
+        reset(7, Checkpoint::Latest, None),
+        reset(7, Checkpoint::ShardEnd, None),
+        reset(6, Checkpoint::TrimHorizon, None),
+        reset(u64::MAX, Checkpoint::TrimHorizon, None),
     ]
 }
 

@@ -88,6 +88,25 @@ impl Change {
         change
     }
 
+    /// An operator's new position. `floor` is what the row's becomes, if it changes.
+    pub(super) fn reset(counter: u64, to: &Checkpoint, start_ms: Option<i64>, floor: Option<&Checkpoint>) -> Self {
+        let mut change = Self::next(counter);
+        change.position(to);
+        change.set(row::OWNER_SWITCHES, number(0));
+        let void = [row::PENDING_FIRST, row::PENDING_LAST, row::OWNER, row::CHECKPOINT_OWNER];
+        void.iter().for_each(|name| change.remove(name));
+        match start_ms {
+            Some(start_ms) => change.set(row::START, number(start_ms)),
+            None => change.remove(row::START),
+        }
+        if let Some(floor) = floor {
+            let (floor, sub) = row::checkpoint(floor);
+            change.set(row::FLOOR, floor);
+            change.set(row::FLOOR_SUB, sub);
+        }
+        change
+    }
+
     /// What every write but the first does: it needs the counter and raises it.
     fn next(counter: u64) -> Self {
         let mut change = Self::default();

@@ -164,6 +164,15 @@ impl LeaseTable {
             }
             Write::Renew { key, counter } => self.update(key, Change::renew(*counter)).await,
             Write::Commit { key, counter, commit } => self.update(key, Change::commit(*counter, commit)).await,
+            Write::Reset { key, counter, to, start_ms } => {
+                // No expression can put the greater of two checkpoints into an attribute, so the row is looked at first:
+                // as long as its counter stands, so does its checkpoint.
+                let row = self.get_item(key).await?;
+                let Ok(after) = write.apply(row.as_ref()) else {
+                    return Err(WriteError::Refused(row.map(Box::new)));
+                };
+                self.update(key, Change::reset(*counter, to, *start_ms, after.floor.as_ref())).await
+            }
         }
     }
 

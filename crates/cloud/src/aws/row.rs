@@ -27,6 +27,8 @@ pub(super) const OWN_CHECKPOINT: &str = "zonewatchCheckpoint";
 pub(super) const OWN_CHECKPOINT_SUB: &str = "zonewatchCheckpointSubSequenceNumber";
 pub(super) const THROUGHPUT: &str = "throughputKBps";
 pub(super) const CPU: &str = "zonewatchCpu";
+pub(super) const FLOOR: &str = "zonewatchFloor";
+pub(super) const FLOOR_SUB: &str = "zonewatchFloorSubSequenceNumber";
 /// KCL spells it in the singular and stores a set.
 const PARENTS: &str = "parentShardId";
 const HASH_START: &str = "startingHashKey";
@@ -67,8 +69,8 @@ pub(super) fn throughput(load: Load) -> AttributeValue {
 /// The whole row, as it is created.
 pub(super) fn item(lease: &Lease) -> Item {
     let (position, sub) = checkpoint(&lease.checkpoint);
-    let own = lease.own_checkpoint.as_ref().map(checkpoint);
-    let (own, own_sub) = own.map_or((None, None), |(own, own_sub)| (Some(own), Some(own_sub)));
+    let (own, own_sub) = lease.own_checkpoint.as_ref().map(checkpoint).unzip();
+    let (floor, floor_sub) = lease.floor.as_ref().map(checkpoint).unzip();
     let worker = |worker: &Option<WorkerId>| worker.as_ref().map(|worker| text(worker.as_str()));
     let attributes = [
         (KEY, Some(text(lease.key.as_str()))),
@@ -91,6 +93,8 @@ pub(super) fn item(lease: &Lease) -> Item {
         (OWN_CHECKPOINT_SUB, own_sub),
         (THROUGHPUT, lease.load.map(throughput)),
         (CPU, lease.load.and_then(|load| load.cpu_micros_per_sec).map(number)),
+        (FLOOR, floor),
+        (FLOOR_SUB, floor_sub),
     ];
     attributes.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
@@ -137,6 +141,7 @@ impl<'a> Row<'a> {
             read_until_ms: self.number(READ_UNTIL)?,
             own_checkpoint: self.checkpoint(OWN_CHECKPOINT, OWN_CHECKPOINT_SUB)?,
             load: self.load(),
+            floor: self.checkpoint(FLOOR, FLOOR_SUB)?,
         })
     }
 
@@ -239,6 +244,7 @@ mod tests {
             read_until_ms: Some(1_700_000_000_001),
             own_checkpoint: Some(Checkpoint::TrimHorizon),
             load: Some(Load { bytes_per_sec: 1_536, cpu_micros_per_sec: Some(2_500) }),
+            floor: Some(Checkpoint::At { sequence: sequence("4"), sub: 2 }),
         }
     }
 
@@ -256,6 +262,7 @@ mod tests {
             read_until_ms: None,
             own_checkpoint: None,
             load: None,
+            floor: None,
             ..full()
         };
         assert_eq!(parse(&item(&bare)), Ok(Some(bare)));
