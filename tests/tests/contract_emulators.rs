@@ -2,8 +2,8 @@
 //!
 //! Run by `cargo xtask test`, which starts the emulators and says where they are.
 
-use cloud::aws::Clients;
-use cloud::{Create, DeliveryStream as _, Error, LeaseTable as _, Stream as _, Unreadable, WriteError};
+use cloud::aws::{Allowed, Clients};
+use cloud::{Create, DeliveryStream as _, Error, LeaseTable as _, Scan, Stream as _, Unreadable, WriteError};
 use lease::{ShardId, Write};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -160,11 +160,45 @@ async fn a_table_with_another_key_is_no_lease_table() {
 }
 
 #[tokio::test]
+async fn a_lease_table_is_inspected_and_what_is_tried_leaves_no_row() {
+    let clients = clients(&Emulator::aws()).await;
+    let table = clients.lease_table(&unique("leases"));
+    let inspect = clients.inspect();
+    assert!(matches!(inspect.table(table.name()).await, Err(Error::Missing { .. })));
+    table.ensure(Create::IfMissing).await.unwrap();
+    let summary = inspect.table(table.name()).await.unwrap();
+    assert_eq!((summary.status.as_str(), summary.key.as_str(), summary.sort_key), ("ACTIVE", "leaseKey", None));
+    assert_eq!(summary.indexes, [("LeaseOwnerToLeaseKeyIndex".to_owned(), "ACTIVE".to_owned())]);
+    assert_eq!(inspect.expiry(table.name()).await, Ok(None));
+    let name = table.name();
+    assert_eq!(inspect.try_put(name, "leaseKey").await, Ok(Allowed::Tried));
+    assert_eq!(inspect.try_update(name, "leaseKey").await, Ok(Allowed::Tried));
+    assert_eq!(inspect.try_delete(name, "leaseKey").await, Ok(Allowed::Tried));
+    let queried = inspect.try_query(name, "LeaseOwnerToLeaseKeyIndex", "leaseOwner").await;
+    assert_eq!(queried, Ok(Allowed::Tried));
+    assert_eq!(table.scan().await.unwrap(), Scan::default());
+}
+
+#[tokio::test]
+async fn a_kinesis_stream_is_described_by_name_and_by_arn() {
+    let made = Stream::create(Emulator::kinesis(), 2);
+    let inspect = clients(&Emulator::kinesis()).await.inspect();
+    for name in [made.name.clone(), made.arn()] {
+        let summary = inspect.stream(&name).await.unwrap();
+        assert_eq!((summary.arn, summary.status.as_str(), summary.open_shards), (made.arn(), "ACTIVE", 2));
+        assert_eq!((summary.retention_hours, summary.encryption.as_str()), (24, "NONE"));
+    }
+}
+
+#[tokio::test]
 async fn a_firehose_stream_keeps_the_contract() {
     let made = Delivery::create(Emulator::aws());
     let delivery = clients(&Emulator::aws()).await.delivery_stream(&made.name);
     deliveries::what_is_put_arrives(&delivery, || made.objects()).await;
     deliveries::puts_keep_to_their_limits(&delivery).await;
+    let before = made.objects().len();
+    assert!(clients(&Emulator::aws()).await.inspect().try_deliver(&made.name).await.is_ok());
+    assert_eq!(made.objects().len(), before);
 }
 
 #[tokio::test]

@@ -72,19 +72,32 @@ where
 }
 
 /// What the service answered.
-struct Answer<'a> {
-    code: &'a str,
-    message: &'a str,
-    status: u16,
+pub(super) struct Answer<'a> {
+    pub(super) code: &'a str,
+    pub(super) message: &'a str,
+    pub(super) status: u16,
+}
+
+/// The error code in the body of a JSON service's refusal; empty if there is none.
+pub(super) fn code(body: &[u8]) -> String {
+    let body: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    let code = body["__type"].as_str().or(body["code"].as_str()).unwrap_or_default();
+    // DynamoDB puts its name space before it.
+    code.rsplit('#').next().unwrap_or_default().to_owned()
+}
+
+/// Whether a code says: not now, and nothing happened.
+pub(super) fn is_throttled(code: &str) -> bool {
+    THROTTLED.contains(&code)
 }
 
 impl Answer<'_> {
-    fn sort(&self, action: &'static str, resource: String) -> Error {
+    pub(super) fn sort(&self, action: &'static str, resource: String) -> Error {
         let Self { code, message, status } = *self;
         let message = format!("{code}: {message}");
         // Firehose answers 500 or 503 with this code when a quota is spent; nothing was taken.
         let firehose_busy = code == "ServiceUnavailableException" && action.starts_with("firehose:");
-        if THROTTLED.contains(&code) || firehose_busy || status == 429 {
+        if is_throttled(code) || firehose_busy || status == 429 {
             Error::Throttled { action, resource, retry_after: THROTTLED_PAUSE }
         } else if code == "ExpiredIteratorException" {
             Error::Expired
@@ -133,6 +146,14 @@ mod tests {
         assert!(matches!(sorted(read, "AccessDeniedException", 400), Error::Denied { .. }));
         assert!(matches!(sorted(read, "InternalFailure", 500), Error::Unavailable { .. }));
         assert!(matches!(sorted(read, "ValidationException", 400), Error::Invalid { .. }));
+    }
+
+    #[test]
+    fn codes_are_found_in_bodies() {
+        let body = br#"{"__type":"com.amazonaws.dynamodb.v20120810#ThrottlingException","message":"slow down"}"#;
+        assert_eq!(code(body), "ThrottlingException");
+        assert_eq!(code(br#"{"__type":"AccessDeniedException"}"#), "AccessDeniedException");
+        assert_eq!((code(b"{}"), code(b"<html>")), (String::new(), String::new()));
     }
 
     #[test]

@@ -8,12 +8,18 @@ mod change;
 mod dynamodb;
 mod failure;
 mod firehose;
+mod inspect;
 mod kinesis;
+mod logs;
 mod row;
+mod watch;
 
 pub use dynamodb::LeaseTable;
 pub use firehose::DeliveryStream;
+pub use inspect::{Allowed, Inspect, StreamSummary, TableSummary};
 pub use kinesis::Stream;
+pub use logs::{Logs, Subscription};
+pub use watch::{Clock, Seen, Watch};
 
 use crate::Error;
 use aws_config::retry::RetryConfig;
@@ -51,7 +57,12 @@ pub struct Clients {
 impl Clients {
     /// Finds the settings and looks once whether there is a region and there are credentials.
     pub async fn from_env() -> Result<Self, Error> {
-        Self::load(aws_config::defaults(BehaviorVersion::v2026_01_12())).await
+        Self::load(aws_config::defaults(BehaviorVersion::v2026_01_12()), None).await
+    }
+
+    /// The same, with `watch` looking at every answer.
+    pub async fn from_env_watched(watch: &Watch) -> Result<Self, Error> {
+        Self::load(aws_config::defaults(BehaviorVersion::v2026_01_12()), Some(watch)).await
     }
 
     /// Clients of an emulator: every service at one address, nothing from the environment.
@@ -60,14 +71,18 @@ impl Clients {
             .endpoint_url(endpoint_url)
             .region(Region::from_static("us-east-1"))
             .credentials_provider(Credentials::new("test", "test", None, None, "emulator"));
-        Self::load(loader).await
+        Self::load(loader, None).await
     }
 
-    async fn load(loader: ConfigLoader) -> Result<Self, Error> {
+    async fn load(loader: ConfigLoader, watch: Option<&Watch>) -> Result<Self, Error> {
         let http_client = aws_smithy_http_client::Builder::new()
             .pool_idle_timeout(IDLE_CONNECTION_LIFE)
             .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
             .build_https();
+        let http_client = match watch {
+            Some(watch) => watch.around(http_client),
+            None => http_client,
+        };
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .operation_attempt_timeout(DATA_ATTEMPT_TIMEOUT)
@@ -121,17 +136,25 @@ impl Clients {
         DeliveryStream::new(patient, once, name, self.arn("firehose", "deliverystream/", name))
     }
 
+    /// A look at the services, for people.
+    pub fn inspect(&self) -> Inspect {
+        Inspect::new(self.clone())
+    }
+
     /// The resource as a policy would name it; the account is not known before a call succeeds, so `*` stands for it.
     fn arn(&self, service: &str, kind: &str, name: &str) -> String {
         if name.starts_with("arn:") {
             return name.to_owned();
         }
-        let partition = match self.region.as_str() {
+        format!("arn:{}:{service}:{}:*:{kind}{name}", self.partition(), self.region)
+    }
+
+    fn partition(&self) -> &'static str {
+        match self.region.as_str() {
             region if region.starts_with("cn-") => "aws-cn",
             region if region.starts_with("us-gov-") => "aws-us-gov",
             _ => "aws",
-        };
-        format!("arn:{partition}:{service}:{}:*:{kind}{name}", self.region)
+        }
     }
 }
 
