@@ -3,12 +3,12 @@
 //! `contract_emulators.rs` runs the same suite on emulators of AWS.
 
 use cloud::faulty::{Faulty, Rates};
-use cloud::memory::{Clock, DeliveryStream, LeaseTable, Stream};
+use cloud::memory::{Clock, DeliveryStream, LeaseTable, StateTable, Stream};
 use lease::ShardId;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use zonewatch_tests::contract::streams::{Reshard, Streamed};
-use zonewatch_tests::contract::{deliveries, streams, tables};
+use zonewatch_tests::contract::{deliveries, state, streams, tables};
 
 struct Memory(Arc<Stream>);
 
@@ -52,6 +52,11 @@ async fn a_lease_table_in_memory_keeps_the_contract() {
     tables::every_write_does_what_lease_says(&table()).await;
     tables::writes_need_their_row(&table()).await;
     tables::one_of_many_takes_a_lease(Arc::new(table())).await;
+}
+
+#[tokio::test]
+async fn a_state_table_in_memory_keeps_the_contract() {
+    state::keeps_the_contract(|| Faulty::new(Arc::new(StateTable::new("state")), Rates::none(), 0)).await;
 }
 
 #[tokio::test]

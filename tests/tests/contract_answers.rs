@@ -1,11 +1,14 @@
-//! What the AWS adapters make of answers that no emulator gives: refusals, pages, partial failures, lost replies.
+//! What the AWS adapters make of answers that no emulator gives: refusals, partial failures, lost replies.
 //!
 //! The real SDK speaks to a small service on loopback.
 
 use bytes::Bytes;
-use cloud::aws::{Allowed, Clients, Watch};
-use cloud::{Cursor, DeliveryStream as _, Entry, Error, LeaseTable as _, Refused, Stream as _, WriteError};
-use lease::{ShardId, Write};
+use cloud::aws::Clients;
+use cloud::{
+    Create, Cursor, DeliveryStream as _, Entry, Error, LeaseTable as _, Refused, StateTable as _, Stream as _,
+    WriteError,
+};
+use lease::{Member, ShardId, Standing, WorkerId, Write};
 use std::process::Command;
 use std::time::Duration;
 use zonewatch_tests::contract::answers::{Answer, Service};
@@ -73,32 +76,6 @@ async fn children_count_only_at_the_end_of_a_shard() {
     assert_eq!((batch.next, batch.children.len()), (None, 1));
     assert_eq!(batch.children[0].hash_range.end, u128::MAX);
     assert_eq!(batch.children[0].parents.len(), 2);
-}
-
-#[tokio::test]
-async fn shards_of_every_page_are_listed() {
-    let shard = |number: u32| {
-        format!(
-            r#"{{"ShardId":"shardId-{number:012}","HashKeyRange":{{"StartingHashKey":"0","EndingHashKey":"9"}},
-            "SequenceNumberRange":{{"StartingSequenceNumber":"1"}}}}"#
-        )
-    };
-    let pages = [
-        says(&format!(r#"{{"Shards":[{}],"NextToken":"more"}}"#, shard(0))),
-        // A page that fails for a moment is asked for again.
-        Answer::Refuses(500, "InternalFailure"),
-        says(&format!(r#"{{"Shards":[{}]}}"#, shard(1))),
-    ];
-    let service = Service::start(pages);
-    let shards = clients(&service).await.stream("queries").shards().await.expect("two pages");
-    assert_eq!(
-        shards.iter().map(|shard| shard.id.as_str()).collect::<Vec<_>>(),
-        ["shardId-000000000000", "shardId-000000000001"]
-    );
-    let calls = service.calls();
-    assert!(calls[0].contains("StreamName") && !calls[0].contains("NextToken"), "{calls:?}");
-    // Kinesis refuses a page token beside a name.
-    assert!(calls[2].contains(r#""NextToken":"more""#) && !calls[2].contains("StreamName"), "{calls:?}");
 }
 
 #[tokio::test]
@@ -178,26 +155,12 @@ async fn a_lease_write_is_sent_once_and_a_lost_reply_is_an_unknown_fate() {
 }
 
 #[tokio::test]
-async fn lease_rows_of_every_page_are_scanned() {
-    let row = |key: &str| {
-        format!(r#"{{"leaseKey":{{"S":"{key}"}},"leaseCounter":{{"N":"1"}},"checkpoint":{{"S":"TRIM_HORIZON"}}}}"#)
-    };
-    let service = Service::start([
-        says(&format!(r#"{{"Items":[{}],"LastEvaluatedKey":{{"leaseKey":{{"S":"a"}}}}}}"#, row("a"))),
-        says(&format!(r#"{{"Items":[{}]}}"#, row("b"))),
-    ]);
-    let leases = clients(&service).await.lease_table("leases").scan().await.expect("two pages").leases;
-    assert_eq!(leases.iter().map(|lease| lease.key.as_str()).collect::<Vec<_>>(), ["a", "b"]);
-    assert!(service.calls().iter().all(|call| call.contains(r#""ConsistentRead":true"#)), "{:?}", service.calls());
-    assert!(service.calls()[1].contains(r#""ExclusiveStartKey":{"leaseKey":{"S":"a"}}"#), "{:?}", service.calls());
-}
-
-#[tokio::test]
 async fn a_row_that_cannot_be_read_costs_no_other() {
-    let service = Service::start([says(
+    let rows = says(
         r#"{"Items":[{"leaseKey":{"S":"bad"},"leaseCounter":{"S":"1"},"checkpoint":{"S":"TRIM_HORIZON"}},
             {"leaseKey":{"S":"good"},"leaseCounter":{"N":"1"},"checkpoint":{"S":"TRIM_HORIZON"}}]}"#,
-    )]);
+    );
+    let service = Service::start([rows]);
     let scan = clients(&service).await.lease_table("leases").scan().await.expect("an answer");
     assert_eq!(scan.leases.iter().map(|lease| lease.key.as_str()).collect::<Vec<_>>(), ["good"]);
     assert_eq!(scan.unreadable.iter().map(|row| row.key.as_str()).collect::<Vec<_>>(), ["bad"]);
@@ -205,92 +168,80 @@ async fn a_row_that_cannot_be_read_costs_no_other() {
     assert!(text.ends_with(r#"row "bad": leaseCounter is not a number; correct or delete the row"#), "{text}");
 }
 
-#[tokio::test]
-async fn subscription_filters_of_every_page_are_read_and_refusals_sorted() {
-    let filter = |name: &str| {
-        format!(
-            r#"{{"filterName":"{name}","destinationArn":"{STREAM}","filterPattern":"","logGroupName":"g","creationTime":1}}"#
-        )
-    };
-    let service = Service::start([
-        says(&format!(r#"{{"subscriptionFilters":[{}],"nextToken":"more"}}"#, filter("one"))),
-        says(&format!(r#"{{"subscriptionFilters":[{}]}}"#, filter("two"))),
-        says(r#"{"logGroups":[{"logGroupName":"/aws/route53/a.test"}]}"#),
-        Answer::Refuses(400, "AccessDeniedException"),
-        Answer::Refuses(400, "ResourceNotFoundException"),
-        Answer::Refuses(400, "ThrottlingException"),
-        Answer::HangsUp,
-        says("<html>"),
-    ]);
-    let logs = clients(&service).await.inspect().logs("us-east-1");
-    let filters = logs.subscriptions("g").await.expect("two pages");
-    let told: Vec<_> = filters.iter().map(|filter| (filter.name.as_str(), filter.destination.as_str())).collect();
-    assert_eq!(told, [("one", STREAM), ("two", STREAM)]);
-    assert_eq!(logs.groups("/aws/route53/").await, Ok(vec!["/aws/route53/a.test".to_owned()]));
-    let calls = service.calls();
-    assert_eq!(calls[1], r#"{"logGroupName":"g","nextToken":"more"}"#);
-    assert!(calls[2].contains(r#""logGroupNamePrefix":"/aws/route53/""#), "{calls:?}");
-
-    let denied = logs.subscriptions("g").await.unwrap_err();
-    assert!(matches!(denied, Error::Denied { .. }), "{denied:?}");
-    let expected = "logs:DescribeSubscriptionFilters on arn:aws:logs:us-east-1:*:log-group:g: access denied";
-    assert!(denied.to_string().starts_with(expected), "{denied}");
-    assert!(matches!(logs.subscriptions("g").await, Err(Error::Missing { .. })));
-    assert!(matches!(logs.subscriptions("g").await, Err(Error::Throttled { .. })));
-    for _ in 0..2 {
-        let answer = logs.subscriptions("g").await;
-        assert!(matches!(answer, Err(Error::Unavailable { .. })), "{answer:?}");
+fn member() -> Member {
+    Member {
+        id: WorkerId::new("a"),
+        beat: 8,
+        period: Duration::from_millis(1_500),
+        standing: Standing::Active,
+        leases: 3,
+        weight: 2_000,
+        capacity: 1_750,
+        strangers: false,
     }
 }
 
 #[tokio::test]
-async fn what_is_tried_without_writing_is_allowed_denied_or_said_to_be_inferred() {
-    let service = Service::start([
-        Answer::Refuses(400, "ConditionalCheckFailedException"),
-        Answer::Refuses(400, "AccessDeniedException"),
-        says("{}"),
-        Answer::Refuses(400, "ConditionalCheckFailedException"),
-        Answer::Refuses(400, "ConditionalCheckFailedException"),
-        Answer::Refuses(400, "InvalidArgumentException"),
-        Answer::Refuses(400, "AccessDeniedException"),
-    ]);
-    let inspect = clients(&service).await.inspect();
-    assert_eq!(inspect.try_update("t", "leaseKey").await, Ok(Allowed::Tried));
-    let denied = inspect.try_update("t", "leaseKey").await;
-    assert!(matches!(denied, Err(Error::Denied { action: "dynamodb:UpdateItem", .. })), "{denied:?}");
-    let ignored = inspect.try_update("t", "leaseKey").await;
-    assert!(matches!(ignored, Err(Error::Invalid { .. })), "a condition was ignored: {ignored:?}");
-    assert_eq!(inspect.try_put("t", "leaseKey").await, Ok(Allowed::Tried));
-    assert_eq!(inspect.try_delete("t", "leaseKey").await, Ok(Allowed::Tried));
-    let never = "attribute_exists(#key) AND attribute_not_exists(#key)";
-    assert!(service.calls().iter().all(|call| call.contains(never)), "{:?}", service.calls());
-
-    let inferred = inspect.try_deliver("records").await;
-    assert!(matches!(inferred, Ok(Allowed::Inferred(_))), "{inferred:?}");
-    assert!(service.calls()[5].contains(r#""Records":[]"#), "{:?}", service.calls());
-    assert!(matches!(inspect.try_deliver("records").await, Err(Error::Denied { .. })));
+async fn no_write_of_a_worker_is_sent_twice() {
+    let id = WorkerId::new("a");
+    let shards = [ShardId::new("s")];
+    for answer in [Answer::HangsUp, Answer::Refuses(500, "InternalServerError")] {
+        let service = Service::start([answer.clone(), answer.clone(), answer]);
+        let table = clients(&service).await.state_table("state");
+        let answers = [
+            table.beat(&member(), &shards, 4_000_000_000).await.map(|_| ()),
+            table.announce(&id, &shards).await.map(|_| ()),
+            table.remove(&id, 8).await.map(|_| ()),
+        ];
+        for answer in answers {
+            assert!(matches!(answer, Err(Error::Unavailable { .. })), "{answer:?}");
+        }
+        assert_eq!(service.calls().len(), 3);
+    }
 }
 
 #[tokio::test]
-#[allow(clippy::print_stdout, reason = "the child process tells its parent so")]
-async fn a_throttled_call_is_seen_although_the_next_one_succeeds() {
-    if std::env::var_os("ZONEWATCH_TEST_CHILD").is_some() {
-        let watch = Watch::default();
-        let clients = Clients::from_env_watched(&watch).await.expect("nothing is looked for");
-        println!("{} shards", clients.stream("queries").shards().await.expect("an answer").len());
-        let seen = watch.seen();
-        println!("{} calls, {:?} throttled", seen.calls, seen.throttled);
-        return;
-    }
-    let service = Service::start([Answer::Refuses(400, "LimitExceededException"), says(r#"{"Shards":[]}"#)]);
-    let variables = [
-        ("AWS_REGION", "us-east-1"),
-        ("AWS_ACCESS_KEY_ID", "test"),
-        ("AWS_SECRET_ACCESS_KEY", "test"),
-        ("AWS_ENDPOINT_URL", service.url()),
+async fn a_refused_call_on_workers_names_the_action_and_the_arn() {
+    let (id, member) = (WorkerId::new("a"), member());
+    let service = Service::start(vec![Answer::Refuses(400, "AccessDeniedException"); 6]);
+    let clients = clients(&service).await;
+    let table = clients.state_table("state");
+    let said = [
+        ("DescribeTable", table.ensure(Create::IfMissing).await.map(|_| ())),
+        ("UpdateItem", table.beat(&member, &[], 4_000_000_000).await.map(|_| ())),
+        ("BatchGetItem", table.read(std::slice::from_ref(&id)).await.map(|_| ())),
+        ("Scan", table.scan().await.map(|_| ())),
+        ("UpdateItem", table.announce(&id, &[]).await.map(|_| ())),
+        ("DeleteItem", table.remove(&id, 8).await.map(|_| ())),
     ];
-    let said = in_environment("a_throttled_call_is_seen_although_the_next_one_succeeds", &variables);
-    assert!(said.contains("0 shards\n2 calls, {\"kinesis:ListShards\": 1} throttled"), "{said}");
+    for (action, answer) in said {
+        let text = answer.unwrap_err().to_string();
+        let expected = format!("dynamodb:{action} on arn:aws:dynamodb:us-east-1:*:table/state: access denied");
+        assert!(text.starts_with(&expected), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_table_whose_rows_may_not_expire_is_a_table() {
+    let described = says(
+        r#"{"Table":{"TableStatus":"ACTIVE","KeySchema":[{"AttributeName":"worker","KeyType":"HASH"}],
+            "AttributeDefinitions":[{"AttributeName":"worker","AttributeType":"S"}]}}"#,
+    );
+    let missing = Answer::Refuses(400, "ResourceNotFoundException");
+    let service = Service::start([
+        missing,
+        says("{}"),
+        described.clone(),
+        Answer::Refuses(400, "AccessDeniedException"),
+        described,
+    ]);
+    let table = clients(&service).await.state_table("state");
+    assert_eq!(table.ensure(Create::IfMissing).await, Ok(()));
+    let calls = service.calls();
+    assert!(calls[3].contains(r#""AttributeName":"expires""#), "{calls:?}");
+    // Who finds a table leaves it as it is.
+    assert_eq!(table.ensure(Create::IfMissing).await, Ok(()));
+    assert_eq!(service.calls().len(), 5);
 }
 
 /// Says what `Clients::from_env` makes of an environment: in a process of its own, since ours must not be changed.

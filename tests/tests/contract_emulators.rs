@@ -2,14 +2,16 @@
 //!
 //! Run by `cargo xtask test`, which starts the emulators and says where they are.
 
-use cloud::aws::{Allowed, Clients};
-use cloud::{Create, DeliveryStream as _, Error, LeaseTable as _, Scan, Stream as _, Unreadable, WriteError};
-use lease::{ShardId, Write};
+use cloud::aws::Clients;
+use cloud::{
+    Create, DeliveryStream as _, Error, LeaseTable as _, StateTable as _, Stream as _, Unreadable, WriteError,
+};
+use lease::{Member, ShardId, Standing, WorkerId, Write};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::time::Duration;
 use zonewatch_tests::contract::streams::{Reshard, Streamed};
-use zonewatch_tests::contract::{deliveries, streams, tables};
+use zonewatch_tests::contract::{deliveries, state, streams, tables};
 use zonewatch_tests::emulators::{Delivery, Emulator, Stream, unique, wait_for};
 
 async fn clients(emulator: &Emulator) -> Clients {
@@ -154,9 +156,63 @@ async fn a_table_with_another_key_is_no_lease_table() {
             "KeySchema": [{ "AttributeName": "id", "KeyType": "HASH" }],
         }),
     );
-    let error = clients(&emulator).await.lease_table(&name).ensure(Create::IfMissing).await.unwrap_err();
-    assert!(matches!(error, Error::Invalid { .. }), "{error:?}");
-    assert!(error.to_string().contains("leaseKey"), "{error}");
+    let clients = clients(&emulator).await;
+    let of_leases = clients.lease_table(&name).ensure(Create::IfMissing).await.unwrap_err();
+    let of_workers = clients.state_table(&name).ensure(Create::IfMissing).await.unwrap_err();
+    for (error, key) in [(of_leases, "a lease table has leaseKey"), (of_workers, "a table of workers has worker")] {
+        assert!(matches!(error, Error::Invalid { .. }), "{error:?}");
+        assert!(error.to_string().contains(key), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_state_table_in_dynamodb_keeps_the_contract() {
+    let clients = clients(&Emulator::aws()).await;
+    state::keeps_the_contract(|| clients.state_table(&unique("state"))).await;
+}
+
+#[tokio::test]
+async fn rows_of_workers_expire_and_those_of_another_version_are_left_out() {
+    let emulator = Emulator::aws();
+    let table = clients(&emulator).await.state_table(&unique("state"));
+    table.ensure(Create::IfMissing).await.unwrap();
+    let asked = json!({ "TableName": table.name() });
+    let answer = emulator.call("DynamoDB_20120810.DescribeTimeToLive", &asked);
+    let expected = json!({ "TimeToLiveStatus": "ENABLED", "AttributeName": "expires" });
+    assert_eq!(answer["TimeToLiveDescription"], expected);
+    let answer = emulator.call("DynamoDB_20120810.DescribeTable", &asked);
+    assert_eq!(answer["Table"]["BillingModeSummary"]["BillingMode"], "PAY_PER_REQUEST");
+
+    let member = Member {
+        id: WorkerId::new("a"),
+        beat: 8,
+        period: Duration::from_millis(1_500),
+        standing: Standing::Leaving,
+        leases: 3,
+        weight: 2_000,
+        capacity: 1_750,
+        strangers: true,
+    };
+    table.beat(&member, &[], 4_000_000_000).await.unwrap();
+    table.announce(&member.id, &[ShardId::new("s")]).await.unwrap();
+    let row = emulator.call("DynamoDB_20120810.Scan", &asked)["Items"][0].clone();
+    let expected = json!({
+        "worker": { "S": "a" }, "version": { "N": "1" }, "beat": { "N": "8" }, "periodMs": { "N": "1500" },
+        "standing": { "S": "leaving" }, "leases": { "N": "3" }, "weight": { "N": "2000" }, "capacity": { "N": "1750" },
+        "otherConsumers": { "BOOL": true }, "coming": { "SS": ["s"] }, "expires": { "N": "4000000000" },
+    });
+    assert_eq!(row, expected);
+
+    let mut later = row.clone();
+    (later["worker"], later["version"]) = (json!({ "S": "b" }), json!({ "N": "2" }));
+    let mut damaged = row;
+    (damaged["worker"], damaged["beat"]) = (json!({ "S": "c" }), json!({ "S": "eight" }));
+    for item in [later, damaged] {
+        emulator.call("DynamoDB_20120810.PutItem", &json!({ "TableName": table.name(), "Item": item }));
+    }
+    assert_eq!(table.scan().await.as_deref(), Ok(&[member.clone()][..]));
+    let ids = ["a", "b", "c"].map(WorkerId::new);
+    assert_eq!(table.read(&ids).await.as_deref(), Ok(&[member][..]));
 }
 
 #[tokio::test]

@@ -1,11 +1,12 @@
 //! What the services take in one call. Checked before a call leaves, so that memory and AWS refuse alike (emulators do not
 //! check all of it).
 //!
-//! Sources: the AWS API references of Kinesis `PutRecords`, `GetRecords`, DynamoDB
-//! `BatchGetItem` and Firehose `PutRecordBatch`.
+//! Sources: the AWS API references of Kinesis `PutRecords`, `GetRecords`, DynamoDB `BatchGetItem` and Firehose
+//! `PutRecordBatch`.
 
 use crate::Entry;
 use bytes::Bytes;
+use lease::WorkerId;
 
 /// Entries of one `PutRecords`.
 pub const PUT_ENTRIES_MAX: usize = 500;
@@ -47,6 +48,11 @@ pub(crate) fn check_delivery(entries: &[Bytes]) -> Result<(), String> {
         )),
         None => Ok(()),
     }
+}
+
+/// What is wrong with a read of workers' rows, if anything.
+pub(crate) fn check_members(ids: &[WorkerId]) -> Result<(), String> {
+    check_count(ids.len(), READ_MEMBERS_MAX)
 }
 
 fn check_count(count: usize, max: usize) -> Result<(), String> {

@@ -140,8 +140,8 @@ pub trait StateTable: Send + Sync {
     /// Writes a worker's own row, whatever was there, and takes `heard` out of what is announced to it; answers what is
     /// left. `expires` is when nobody needs the row any more, seconds since 1970. Never sent twice by one call.
     fn beat<'a>(&'a self, member: &'a Member, heard: &'a [ShardId], expires: i64) -> Call<'a, Result<Beaten, Error>>;
-    /// These workers' rows, consistently; those that are not there are left out. At most
-    /// [`crate::limits::READ_MEMBERS_MAX`].
+    /// These workers' rows, consistently, each once and in any order. Rows that are not there or can't be read are left
+    /// out. At most [`crate::limits::READ_MEMBERS_MAX`].
     fn read<'a>(&'a self, ids: &'a [WorkerId]) -> Call<'a, Result<Vec<Member>, Error>>;
     /// Every worker's row, every page, perhaps a moment old. Rows that can't be read are left out: they are of another
     /// version, and judged by their leases alone.

@@ -7,5 +7,6 @@
 
 pub mod answers;
 pub mod deliveries;
+pub mod state;
 pub mod streams;
 pub mod tables;

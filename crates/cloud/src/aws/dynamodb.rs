@@ -6,6 +6,7 @@
 use super::change::Change;
 use super::failure::sort;
 use super::row::{self, Item, text};
+use super::table::{Table, key, text_attribute};
 use crate::{Call, Create, Error, Scan, Unreadable, WriteError};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::BuildError;
@@ -13,142 +14,62 @@ use aws_sdk_dynamodb::operation::create_table::builders::CreateTableFluentBuilde
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchemaElement, KeyType, Projection, ProjectionType,
-    ReturnValue, ReturnValuesOnConditionCheckFailure, ScalarAttributeType, TableDescription, TableStatus,
+    GlobalSecondaryIndex, KeyType, Projection, ProjectionType, ReturnValue, ReturnValuesOnConditionCheckFailure,
 };
 use lease::{Lease, ShardId, WorkerId, Write};
-use std::time::Duration;
 
-const DESCRIBE: &str = "dynamodb:DescribeTable";
-const CREATE: &str = "dynamodb:CreateTable";
 const SCAN: &str = "dynamodb:Scan";
 const GET: &str = "dynamodb:GetItem";
 const PUT: &str = "dynamodb:PutItem";
 const UPDATE: &str = "dynamodb:UpdateItem";
 /// KCL's index of leases by owner. We do not read it, but a KCL worker would wait for it, so a new table has it.
 const OWNER_INDEX: &str = "LeaseOwnerToLeaseKeyIndex";
-/// A table is there within seconds; after this something is wrong.
-const CREATE_TIMEOUT: Duration = Duration::from_secs(120);
-const CREATE_POLL: Duration = Duration::from_millis(500);
 
 /// The lease table.
 #[derive(Debug, Clone)]
 pub struct LeaseTable {
-    patient: Client,
+    table: Table,
     once: Client,
-    name: String,
-    arn: String,
 }
 
 impl LeaseTable {
     pub(super) fn new(patient: Client, once: Client, name: &str, arn: String) -> Self {
-        Self { patient, once, name: name.to_owned(), arn }
-    }
-
-    fn invalid(&self, action: &'static str, message: String) -> Error {
-        Error::Invalid { action, resource: self.arn.clone(), message }
+        let table = Table { patient, name: name.to_owned(), arn, kind: "a lease table", key: row::KEY };
+        Self { table, once }
     }
 
     /// The lease in an item that is known to be one.
     fn lease(&self, action: &'static str, item: &Item) -> Result<Lease, Error> {
-        let parsed = row::parse(item).map_err(|message| self.invalid(action, message))?;
+        let parsed = row::parse(item).map_err(|message| self.table.invalid(action, message))?;
         parsed.ok_or_else(|| {
-            self.invalid(action, "the row is not a lease; give the lease table a name of its own".into())
+            self.table.invalid(action, "the row is not a lease; give the lease table a name of its own".into())
         })
     }
 
-    async fn ensure_table(&self, create: Create) -> Result<(), Error> {
-        let give_up = tokio::time::Instant::now() + CREATE_TIMEOUT;
-        let mut asked = false;
-        loop {
-            match self.describe().await {
-                Ok(table) => {
-                    self.check_key(&table)?;
-                    if table.table_status == Some(TableStatus::Active) {
-                        return Ok(());
-                    }
-                }
-                Err(Error::Missing { .. }) if create == Create::IfMissing && !asked => {
-                    self.create().await?;
-                    asked = true;
-                    continue;
-                }
-                // A new table may not be seen for a moment.
-                Err(Error::Missing { .. }) if asked => {}
-                Err(error) => return Err(error),
-            }
-            if tokio::time::Instant::now() >= give_up {
-                let message = format!("the table is not ACTIVE after {} s", CREATE_TIMEOUT.as_secs());
-                return Err(Error::Unavailable { action: DESCRIBE, resource: self.arn.clone(), message });
-            }
-            tokio::time::sleep(CREATE_POLL).await;
-        }
-    }
-
-    async fn describe(&self) -> Result<TableDescription, Error> {
-        let call = self.patient.describe_table().table_name(&self.name);
-        let answer = call.send().await.map_err(|error| sort(DESCRIBE, &self.arn, &error))?;
-        answer.table.ok_or_else(|| self.invalid(DESCRIBE, "the answer describes no table".into()))
-    }
-
-    fn check_key(&self, table: &TableDescription) -> Result<(), Error> {
-        let key: Vec<_> = table.key_schema().iter().map(|part| (part.attribute_name(), part.key_type())).collect();
-        let text_key = table.attribute_definitions().iter().any(|attribute| {
-            attribute.attribute_name() == row::KEY && *attribute.attribute_type() == ScalarAttributeType::S
-        });
-        if key == [(row::KEY, &KeyType::Hash)] && text_key {
-            return Ok(());
-        }
-        let names: Vec<_> = key.iter().map(|(name, _)| *name).collect();
-        Err(self.invalid(
-            DESCRIBE,
-            format!(
-                "the table's key is ({}), a lease table's is {} (a text) alone; name another table",
-                names.join(", "),
-                row::KEY
-            ),
-        ))
-    }
-
-    async fn create(&self) -> Result<(), Error> {
-        let call = lease_table(self.patient.create_table().table_name(&self.name))
-            .map_err(|error| self.invalid(CREATE, error.to_string()))?;
-        match call.send().await {
-            Ok(_) => Ok(()),
-            // Another worker was faster.
-            Err(error) if error.as_service_error().is_some_and(|error| error.is_resource_in_use_exception()) => Ok(()),
-            Err(error) => Err(sort(CREATE, &self.arn, &error)),
-        }
-    }
-
-    async fn scan_pages(&self) -> Result<Scan, Error> {
+    async fn scan_leases(&self) -> Result<Scan, Error> {
         let mut scan = Scan::default();
-        let mut from = None;
-        loop {
-            // Consistent: who finds no row for a shard's parent believes that it is done with, and reads the child. A
-            // scan of an old replica could show a child's row and not yet its parent's, which was made before.
-            let call = self.patient.scan().table_name(&self.name).consistent_read(true).set_exclusive_start_key(from);
-            let page = call.send().await.map_err(|error| sort(SCAN, &self.arn, &error))?;
-            for item in page.items.unwrap_or_default() {
-                match row::parse(&item) {
-                    Ok(lease) => scan.leases.extend(lease),
-                    Err(message) => {
-                        let error = self.invalid(SCAN, message);
-                        let Some(key) = row::key(&item) else { return Err(error) };
-                        scan.unreadable.push(Unreadable { key, error });
-                    }
+        // Consistent: who finds no row for a shard's parent believes that it is done with, and reads the child. A scan of
+        // an old replica could show a child's row and not yet its parent's, which was made before.
+        let call = self.table.patient.scan().consistent_read(true);
+        let each = |item: Item| {
+            match row::parse(&item) {
+                Ok(Some(lease)) => scan.leases.push(lease),
+                Ok(None) => {}
+                Err(message) => {
+                    let error = self.table.invalid(SCAN, message);
+                    let Some(key) = row::key(&item) else { return Err(error) };
+                    scan.unreadable.push(Unreadable { key, error });
                 }
             }
-            from = page.last_evaluated_key;
-            if from.is_none() {
-                return Ok(scan);
-            }
-        }
+            Ok(())
+        };
+        self.table.scan(call, each).await?;
+        Ok(scan)
     }
 
     async fn get_item(&self, key: &ShardId) -> Result<Option<Lease>, Error> {
-        let call = self.patient.get_item().table_name(&self.name).key(row::KEY, text(key.as_str()));
-        let answer = call.consistent_read(true).send().await.map_err(|error| sort(GET, &self.arn, &error))?;
+        let call = self.table.patient.get_item().table_name(&self.table.name).key(row::KEY, text(key.as_str()));
+        let answer = call.consistent_read(true).send().await.map_err(|error| sort(GET, &self.table.arn, &error))?;
         answer.item.map(|item| self.lease(GET, &item)).transpose()
     }
 
@@ -180,7 +101,7 @@ impl LeaseTable {
         let answer = self
             .once
             .put_item()
-            .table_name(&self.name)
+            .table_name(&self.table.name)
             .set_item(Some(row::item(lease)))
             .condition_expression("attribute_not_exists(#leaseKey)")
             .expression_attribute_names("#leaseKey", row::KEY)
@@ -193,7 +114,7 @@ impl LeaseTable {
                 Some(PutItemError::ConditionalCheckFailedException(refused)) => {
                     Err(self.refused(PUT, refused.item.as_ref()))
                 }
-                _ => Err(sort(PUT, &self.arn, &error).into()),
+                _ => Err(sort(PUT, &self.table.arn, &error).into()),
             },
         }
     }
@@ -202,7 +123,7 @@ impl LeaseTable {
         let answer = self
             .once
             .update_item()
-            .table_name(&self.name)
+            .table_name(&self.table.name)
             .key(row::KEY, text(key.as_str()))
             .update_expression(change.update())
             .condition_expression(change.condition())
@@ -218,7 +139,7 @@ impl LeaseTable {
                 Some(UpdateItemError::ConditionalCheckFailedException(refused)) => {
                     Err(self.refused(UPDATE, refused.item.as_ref()))
                 }
-                _ => Err(sort(UPDATE, &self.arn, &error).into()),
+                _ => Err(sort(UPDATE, &self.table.arn, &error).into()),
             },
         }
     }
@@ -232,41 +153,33 @@ impl LeaseTable {
     }
 }
 
-/// A lease table as KCL makes it, with its index from the start.
-fn lease_table(call: CreateTableFluentBuilder) -> Result<CreateTableFluentBuilder, BuildError> {
-    let attribute =
-        |name| AttributeDefinition::builder().attribute_name(name).attribute_type(ScalarAttributeType::S).build();
-    let key = |name, kind| KeySchemaElement::builder().attribute_name(name).key_type(kind).build();
+/// A lease table has KCL's index from the start.
+fn owner_index(call: CreateTableFluentBuilder) -> Result<CreateTableFluentBuilder, BuildError> {
     let index = GlobalSecondaryIndex::builder()
         .index_name(OWNER_INDEX)
         .key_schema(key(row::OWNER, KeyType::Hash)?)
         .key_schema(key(row::KEY, KeyType::Range)?)
         .projection(Projection::builder().projection_type(ProjectionType::KeysOnly).build())
         .build()?;
-    Ok(call
-        .attribute_definitions(attribute(row::KEY)?)
-        .attribute_definitions(attribute(row::OWNER)?)
-        .key_schema(key(row::KEY, KeyType::Hash)?)
-        .global_secondary_indexes(index)
-        .billing_mode(BillingMode::PayPerRequest))
+    Ok(call.attribute_definitions(text_attribute(row::OWNER)?).global_secondary_indexes(index))
 }
 
 impl crate::LeaseTable for LeaseTable {
     fn name(&self) -> &str {
-        &self.name
+        &self.table.name
     }
 
     fn ensure(&self, create: Create) -> Call<'_, Result<(), Error>> {
-        Box::pin(self.ensure_table(create))
+        Box::pin(async move { self.table.ensure(create, owner_index).await.map(|_| ()) })
     }
 
     fn scan(&self) -> Call<'_, Result<Scan, Error>> {
-        Box::pin(self.scan_pages())
+        Box::pin(self.scan_leases())
     }
 
     fn owned<'a>(&'a self, owner: &'a WorkerId) -> Call<'a, Result<Vec<Lease>, Error>> {
         Box::pin(async move {
-            let rows = self.scan_pages().await?.leases;
+            let rows = self.scan_leases().await?.leases;
             Ok(rows.into_iter().filter(|row| row.owner.as_ref() == Some(owner)).collect())
         })
     }

@@ -10,16 +10,16 @@ mod failure;
 mod firehose;
 mod inspect;
 mod kinesis;
-mod logs;
+mod member;
 mod row;
-mod watch;
+mod state;
+mod table;
 
 pub use dynamodb::LeaseTable;
 pub use firehose::DeliveryStream;
 pub use inspect::{Allowed, Inspect, StreamSummary, TableSummary};
 pub use kinesis::Stream;
-pub use logs::{Logs, Subscription};
-pub use watch::{Clock, Seen, Watch};
+pub use state::StateTable;
 
 use crate::Error;
 use aws_config::retry::RetryConfig;
@@ -120,13 +120,25 @@ impl Clients {
 
     /// A lease table by name.
     pub fn lease_table(&self, name: &str) -> LeaseTable {
-        let soon = TimeoutConfig::builder()
+        let [patient, once] = self.prompt();
+        LeaseTable::new(patient, once, name, self.arn("dynamodb", "table/", name))
+    }
+
+    /// A table of workers by name.
+    pub fn state_table(&self, name: &str) -> StateTable {
+        let [patient, once] = self.prompt();
+        StateTable::new(patient, once, name, self.arn("dynamodb", "table/", name))
+    }
+
+    /// Patient and once, of DynamoDB, whose answers are worth little when they are late.
+    fn prompt(&self) -> [aws_sdk_dynamodb::Client; 2] {
+        let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .operation_attempt_timeout(LEASE_ATTEMPT_TIMEOUT)
             .build();
-        let once = self.once.to_builder().timeout_config(soon.clone()).build();
-        let patient = aws_sdk_dynamodb::Client::new(&self.patient.to_builder().timeout_config(soon).build());
-        LeaseTable::new(patient, aws_sdk_dynamodb::Client::new(&once), name, self.arn("dynamodb", "table/", name))
+        [&self.patient, &self.once].map(|settings| {
+            aws_sdk_dynamodb::Client::new(&settings.to_builder().timeout_config(timeouts.clone()).build())
+        })
     }
 
     /// A delivery stream by name or ARN.

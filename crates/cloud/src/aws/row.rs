@@ -6,7 +6,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use lease::{Checkpoint, Epoch, HashRange, Lease, Load, SequenceNumber, ShardId, WorkerId};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 pub(super) const KEY: &str = "leaseKey";
 pub(super) const OWNER: &str = "leaseOwner";
@@ -49,7 +49,9 @@ pub(super) fn number(value: impl ToString + Copy) -> AttributeValue {
 
 /// A set; `None` if it would be empty, which DynamoDB does not store.
 pub(super) fn shard_set(shards: &[ShardId]) -> Option<AttributeValue> {
-    (!shards.is_empty()).then(|| AttributeValue::Ss(shards.iter().map(|shard| shard.as_str().to_owned()).collect()))
+    // A set that names a member twice is refused.
+    let names: BTreeSet<&str> = shards.iter().map(ShardId::as_str).collect();
+    (!names.is_empty()).then(|| AttributeValue::Ss(names.into_iter().map(str::to_owned).collect()))
 }
 
 /// A checkpoint's text and sub-sequence number.
@@ -116,7 +118,7 @@ pub(super) fn key(item: &Item) -> Option<ShardId> {
 }
 
 /// Typed looks at a row's attributes.
-struct Row<'a>(&'a Item);
+pub(super) struct Row<'a>(pub(super) &'a Item);
 
 impl<'a> Row<'a> {
     fn lease(&self, key: &str) -> Result<Lease, String> {
@@ -145,7 +147,7 @@ impl<'a> Row<'a> {
         })
     }
 
-    fn text(&self, name: &str) -> Result<Option<&'a str>, String> {
+    pub(super) fn text(&self, name: &str) -> Result<Option<&'a str>, String> {
         match self.0.get(name) {
             None => Ok(None),
             Some(AttributeValue::S(text)) if !text.is_empty() => Ok(Some(text)),
@@ -153,7 +155,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    fn number<N: std::str::FromStr>(&self, name: &str) -> Result<Option<N>, String> {
+    pub(super) fn number<N: std::str::FromStr>(&self, name: &str) -> Result<Option<N>, String> {
         match self.0.get(name) {
             None => Ok(None),
             Some(AttributeValue::N(digits)) => {
@@ -174,7 +176,7 @@ impl<'a> Row<'a> {
         Ok(self.text(name)?.map(WorkerId::new))
     }
 
-    fn shards(&self, name: &str) -> Result<Vec<ShardId>, String> {
+    pub(super) fn shards(&self, name: &str) -> Result<Vec<ShardId>, String> {
         match self.0.get(name) {
             None => Ok(Vec::new()),
             Some(AttributeValue::Ss(shards)) => {

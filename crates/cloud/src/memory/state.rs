@@ -1,6 +1,6 @@
 //! A table of workers in memory.
 
-use crate::{Call, Create, Error};
+use crate::{Call, Create, Error, limits};
 use lease::{Beaten, Member, ShardId, WorkerId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard};
@@ -59,7 +59,11 @@ impl crate::StateTable for StateTable {
 
     fn read<'a>(&'a self, ids: &'a [WorkerId]) -> Call<'a, Result<Vec<Member>, Error>> {
         Box::pin(async move {
-            self.with("read", |rows| ids.iter().filter_map(|id| rows.get(id)).map(|row| row.0.clone()).collect())
+            let resource = || format!("memory table {}", self.name);
+            let wrong = |message| Error::Invalid { action: "read", resource: resource(), message };
+            limits::check_members(ids).map_err(wrong)?;
+            let ids: BTreeSet<&WorkerId> = ids.iter().collect();
+            self.with("read", |rows| ids.into_iter().filter_map(|id| rows.get(id)).map(|row| row.0.clone()).collect())
         })
     }
 
