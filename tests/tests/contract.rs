@@ -51,6 +51,8 @@ async fn a_lease_table_in_memory_keeps_the_contract() {
     tables::rows_come_back_as_they_were_written(&table()).await;
     tables::every_write_does_what_lease_says(&table()).await;
     tables::writes_need_their_row(&table()).await;
+    tables::leases_are_found_by_their_owner(&table()).await;
+    tables::many_leases_are_found_by_their_owner(&table()).await;
     tables::one_of_many_takes_a_lease(Arc::new(table())).await;
 }
 

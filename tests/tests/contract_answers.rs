@@ -219,6 +219,12 @@ async fn a_refused_call_on_workers_names_the_action_and_the_arn() {
         let expected = format!("dynamodb:{action} on arn:aws:dynamodb:us-east-1:*:table/state: access denied");
         assert!(text.starts_with(&expected), "{text}");
     }
+
+    let service = Service::start([Answer::Refuses(400, "AccessDeniedException")]);
+    let table = self::clients(&service).await.lease_table("leases");
+    let text = table.owned(&id).await.unwrap_err().to_string();
+    let index = "dynamodb:Query on arn:aws:dynamodb:us-east-1:*:table/leases/index/LeaseOwnerToLeaseKeyIndex";
+    assert!(text.starts_with(index), "{text}");
 }
 
 #[tokio::test]

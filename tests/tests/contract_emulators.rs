@@ -102,6 +102,8 @@ async fn a_lease_table_in_dynamodb_keeps_the_contract() {
     tables::rows_come_back_as_they_were_written(&table()).await;
     tables::every_write_does_what_lease_says(&table()).await;
     tables::writes_need_their_row(&table()).await;
+    tables::leases_are_found_by_their_owner(&table()).await;
+    tables::many_leases_are_found_by_their_owner(&table()).await;
     tables::one_of_many_takes_a_lease(Arc::new(table())).await;
 }
 
@@ -216,34 +218,38 @@ async fn rows_of_workers_expire_and_those_of_another_version_are_left_out() {
 }
 
 #[tokio::test]
-async fn a_lease_table_is_inspected_and_what_is_tried_leaves_no_row() {
-    let clients = clients(&Emulator::aws()).await;
-    let table = clients.lease_table(&unique("leases"));
-    let inspect = clients.inspect();
-    assert!(matches!(inspect.table(table.name()).await, Err(Error::Missing { .. })));
-    table.ensure(Create::IfMissing).await.unwrap();
-    let summary = inspect.table(table.name()).await.unwrap();
-    assert_eq!((summary.status.as_str(), summary.key.as_str(), summary.sort_key), ("ACTIVE", "leaseKey", None));
-    assert_eq!(summary.indexes, [("LeaseOwnerToLeaseKeyIndex".to_owned(), "ACTIVE".to_owned())]);
-    assert_eq!(inspect.expiry(table.name()).await, Ok(None));
-    let name = table.name();
-    assert_eq!(inspect.try_put(name, "leaseKey").await, Ok(Allowed::Tried));
-    assert_eq!(inspect.try_update(name, "leaseKey").await, Ok(Allowed::Tried));
-    assert_eq!(inspect.try_delete(name, "leaseKey").await, Ok(Allowed::Tried));
-    let queried = inspect.try_query(name, "LeaseOwnerToLeaseKeyIndex", "leaseOwner").await;
-    assert_eq!(queried, Ok(Allowed::Tried));
-    assert_eq!(table.scan().await.unwrap(), Scan::default());
+async fn a_table_without_the_index_of_owners_is_scanned() {
+    let (emulator, name) = (Emulator::aws(), unique("leases"));
+    emulator.call(
+        "DynamoDB_20120810.CreateTable",
+        &json!({
+            "TableName": name, "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [{ "AttributeName": "leaseKey", "AttributeType": "S" }],
+            "KeySchema": [{ "AttributeName": "leaseKey", "KeyType": "HASH" }],
+        }),
+    );
+    let table = clients(&emulator).await.lease_table(&name);
+    tables::leases_are_found_by_their_owner(&table).await;
 }
 
 #[tokio::test]
-async fn a_kinesis_stream_is_described_by_name_and_by_arn() {
-    let made = Stream::create(Emulator::kinesis(), 2);
-    let inspect = clients(&Emulator::kinesis()).await.inspect();
-    for name in [made.name.clone(), made.arn()] {
-        let summary = inspect.stream(&name).await.unwrap();
-        assert_eq!((summary.arn, summary.status.as_str(), summary.open_shards), (made.arn(), "ACTIVE", 2));
-        assert_eq!((summary.retention_hours, summary.encryption.as_str()), (24, "NONE"));
+async fn rows_of_other_kinds_have_no_owner() {
+    let emulator = Emulator::aws();
+    let table = clients(&emulator).await.lease_table(&unique("leases"));
+    table.ensure(Create::IfMissing).await.unwrap();
+    let rows = [
+        json!({ "leaseKey": { "S": "Leader" }, "entityType": { "S": "LEADER" }, "leaseOwner": { "S": "a" } }),
+        json!({ "leaseKey": { "S": "damaged" }, "leaseOwner": { "S": "a" } }),
+        json!({
+            "leaseKey": { "S": "shardId-000000000000" }, "leaseOwner": { "S": "a" }, "leaseCounter": { "N": "3" },
+            "checkpoint": { "S": "TRIM_HORIZON" },
+        }),
+    ];
+    for item in rows {
+        emulator.call("DynamoDB_20120810.PutItem", &json!({ "TableName": table.name(), "Item": item }));
     }
+    let owned = table.owned(&WorkerId::new("a")).await.unwrap();
+    assert_eq!(owned.iter().map(|lease| lease.key.as_str()).collect::<Vec<_>>(), ["shardId-000000000000"]);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@
 
 use cloud::aws::Clients;
 use cloud::{Error, LeaseTable as _, StateTable as _, Stream as _};
-use lease::WorkerId;
+use lease::{Lease, WorkerId};
 use serde_json::{Value, json};
 use zonewatch_tests::contract::answers::{Answer, Service};
 
@@ -53,6 +53,10 @@ fn member(name: &str) -> Value {
     })
 }
 
+fn keys(leases: &[Lease]) -> Vec<&str> {
+    leases.iter().map(|lease| lease.key.as_str()).collect()
+}
+
 #[tokio::test]
 async fn shards_of_every_page_are_listed() {
     let shard = |number: u32| {
@@ -82,7 +86,7 @@ async fn shards_of_every_page_are_listed() {
 async fn lease_rows_of_every_page_are_scanned() {
     let service = Service::start(pages(&["a", "b", "c", "d", "e"].map(lease), "leaseKey"));
     let scan = clients(&service).await.lease_table("leases").scan().await.expect("three pages");
-    assert_eq!(scan.leases.iter().map(|lease| lease.key.as_str()).collect::<Vec<_>>(), ["a", "b", "c", "d", "e"]);
+    assert_eq!(keys(&scan.leases), ["a", "b", "c", "d", "e"]);
     let calls = calls(&service);
     assert_eq!(begun_after(&calls, "leaseKey"), [None, Some("b".into()), Some("d".into())]);
     assert!(calls.iter().all(|call| call["ConsistentRead"] == true), "{calls:?}");
@@ -94,6 +98,42 @@ async fn workers_of_every_page_are_scanned() {
     let members = clients(&service).await.state_table("state").scan().await.expect("three pages");
     assert_eq!(members.iter().map(|member| member.id.as_str()).collect::<Vec<_>>(), ["a", "b", "c", "d", "e"]);
     assert_eq!(begun_after(&calls(&service), "worker"), [None, Some("b".into()), Some("d".into())]);
+}
+
+#[tokio::test]
+async fn owned_leases_of_every_page_of_the_index_are_read() {
+    let entry = |key: &str| json!({ "leaseKey": { "S": key }, "leaseOwner": { "S": "w" } });
+    let mut answers = pages(&["a", "b", "c", "d", "e"].map(entry), "leaseKey");
+    // What the index still says is not what the rows do: `b` is gone, `d` is another's.
+    let mut rows = ["a", "c", "d", "e"].map(lease);
+    rows[2]["leaseOwner"] = json!({ "S": "other" });
+    answers.push(says(&json!({ "Responses": { "leases": rows }, "UnprocessedKeys": {} })));
+    let service = Service::start(answers);
+    let leases = clients(&service).await.lease_table("leases").owned(&WorkerId::new("w")).await.expect("an answer");
+    assert_eq!(keys(&leases), ["a", "c", "e"]);
+    let calls = calls(&service);
+    assert_eq!(begun_after(&calls[..3], "leaseKey"), [None, Some("b".into()), Some("d".into())]);
+    assert!(calls[..3].iter().all(|call| call["IndexName"] == "LeaseOwnerToLeaseKeyIndex"), "{calls:?}");
+    let asked = ["a", "b", "c", "d", "e"].map(|key| json!({ "leaseKey": { "S": key } }));
+    assert_eq!(calls[3]["RequestItems"]["leases"], json!({ "Keys": asked, "ConsistentRead": true }));
+}
+
+#[tokio::test]
+async fn an_index_that_is_missing_or_still_being_filled_is_not_asked() {
+    for message in [
+        "The table does not have the specified index: LeaseOwnerToLeaseKeyIndex",
+        "Cannot read from backfilling global secondary index: LeaseOwnerToLeaseKeyIndex",
+    ] {
+        let mut answers = vec![Answer::Explains(400, "ValidationException", message)];
+        answers.extend(pages(&["a", "b", "c"].map(lease), "leaseKey"));
+        let service = Service::start(answers);
+        let leases = clients(&service).await.lease_table("leases").owned(&WorkerId::new("w")).await;
+        assert_eq!(keys(&leases.expect(message)), ["a", "b", "c"]);
+        assert_eq!(service.calls().len(), 3, "nobody asks for strangers here");
+    }
+    let service = Service::start([Answer::Explains(400, "ValidationException", "something else")]);
+    let answer = clients(&service).await.lease_table("leases").owned(&WorkerId::new("w")).await;
+    assert!(matches!(answer, Err(Error::Invalid { .. })), "{answer:?}");
 }
 
 /// The answer to a batch: these rows, and these keys another time.
@@ -130,4 +170,22 @@ async fn a_batch_that_is_never_answered_is_a_throttle() {
     let answer = clients(&service).await.state_table("state").read(&[WorkerId::new("a")]).await;
     assert!(matches!(answer, Err(Error::Throttled { action: "dynamodb:BatchGetItem", .. })), "{answer:?}");
     assert_eq!(service.calls().len(), 4);
+}
+
+#[tokio::test]
+async fn more_leases_than_a_batch_takes_are_read_by_several() {
+    let key = |number: u32| format!("shardId-{number:012}");
+    let entries: Vec<_> = (0..120).map(|number| json!({ "leaseKey": { "S": key(number) } })).collect();
+    let rows = |numbers: std::ops::Range<u32>| {
+        let rows: Vec<_> = numbers.map(|number| lease(&key(number))).collect();
+        says(&json!({ "Responses": { "leases": rows } }))
+    };
+    let service = Service::start([says(&json!({ "Items": entries })), rows(0..100), rows(100..120)]);
+    let leases = clients(&service).await.lease_table("leases").owned(&WorkerId::new("w")).await.expect("answers");
+    assert_eq!(keys(&leases), (0..120).map(key).collect::<Vec<_>>());
+    let asked: Vec<_> = calls(&service)[1..]
+        .iter()
+        .map(|call| call["RequestItems"]["leases"]["Keys"].as_array().expect("keys").len())
+        .collect();
+    assert_eq!(asked, [100, 20]);
 }

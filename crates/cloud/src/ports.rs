@@ -102,7 +102,8 @@ pub trait LeaseTable: Send + Sync {
     /// Every row, every page; what was written before the call is in it. Rows that are not leases are left out.
     fn scan(&self) -> Call<'_, Result<Scan, Error>>;
     /// The leases whose `leaseOwner` is this worker, each row consistently. Which ones there are comes from the table's
-    /// index, which may be a moment old; a table without that index (KCL 2.x made it) is scanned.
+    /// index, which may be a moment old; a table without that index (KCL 2.x made it) is scanned. Rows that can't be read
+    /// are left out: [`scan`](Self::scan) names them.
     fn owned<'a>(&'a self, owner: &'a WorkerId) -> Call<'a, Result<Vec<Lease>, Error>>;
     /// One row, consistently.
     fn get<'a>(&'a self, key: &'a ShardId) -> Call<'a, Result<Option<Lease>, Error>>;

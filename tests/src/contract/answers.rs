@@ -12,6 +12,8 @@ pub enum Answer {
     Says(String),
     /// A refusal: status and code.
     Refuses(u16, &'static str),
+    /// A refusal with a message that counts.
+    Explains(u16, &'static str, &'static str),
     /// It takes the call and hangs up.
     HangsUp,
 }
@@ -57,7 +59,8 @@ fn serve(mut stream: TcpStream, noted: &Mutex<Vec<String>>, answers: &Mutex<VecD
         let answer = answers.lock().unwrap().pop_front().unwrap_or(Answer::HangsUp);
         let (status, body) = match answer {
             Answer::Says(body) => (200, body),
-            Answer::Refuses(status, code) => (status, format!(r#"{{"__type":"{code}","message":"as told"}}"#)),
+            Answer::Refuses(status, code) => (status, refusal(code, "as told")),
+            Answer::Explains(status, code, message) => (status, refusal(code, message)),
             Answer::HangsUp => return,
         };
         let head = format!(
@@ -68,6 +71,10 @@ fn serve(mut stream: TcpStream, noted: &Mutex<Vec<String>>, answers: &Mutex<VecD
             return;
         }
     }
+}
+
+fn refusal(code: &str, message: &str) -> String {
+    format!(r#"{{"__type":"{code}","message":"{message}"}}"#)
 }
 
 /// The body of the next request; `None` when there is none.

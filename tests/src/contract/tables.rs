@@ -184,6 +184,56 @@ pub async fn writes_need_their_row(table: &dyn LeaseTable) {
     assert_eq!(table.scan().await, Ok(Scan::default()));
 }
 
+/// Who owns what is found without its neighbours, and what was released or handed over is no longer owned.
+pub async fn leases_are_found_by_their_owner(table: &dyn LeaseTable) {
+    table.ensure(Create::IfMissing).await.unwrap();
+    let owned = |key: &str, owner: Option<&str>| Lease { owner: owner.map(worker), counter: 7, ..full(key) };
+    let rows = [("a1", Some("a")), ("b1", Some("b")), ("n1", None), ("a2", Some("a")), ("a3", Some("a"))];
+    for (key, owner) in rows {
+        table.write(&Write::Create(owned(key, owner))).await.unwrap();
+    }
+    let of = async |owner: &str| {
+        let mut leases = table.owned(&worker(owner)).await.unwrap();
+        leases.sort_by(|one, other| one.key.cmp(&other.key));
+        leases
+    };
+    assert_eq!(of("a").await, ["a1", "a2", "a3"].map(|key| owned(key, Some("a"))));
+    assert_eq!(of("b").await, [owned("b1", Some("b"))]);
+    assert_eq!(of("nobody").await, []);
+
+    for (key, then) in [("a1", Then::Release), ("a2", Then::HandTo(worker("b")))] {
+        let commit = Commit {
+            checkpoint: Checkpoint::ShardEnd,
+            pending: None,
+            read_until_ms: None,
+            children: Vec::new(),
+            load: None,
+            then,
+        };
+        table.write(&Write::Commit { key: ShardId::new(key), counter: 7, commit }).await.unwrap();
+    }
+    let keys = |leases: Vec<Lease>| leases.into_iter().map(|lease| lease.key.to_string()).collect::<Vec<_>>();
+    assert_eq!(keys(of("a").await), ["a3"]);
+    assert_eq!(keys(of("b").await), ["a2", "b1"]);
+    assert_eq!(of("b").await[0].counter, 8);
+}
+
+/// A worker may own more leases than one call reads.
+pub async fn many_leases_are_found_by_their_owner(table: &dyn LeaseTable) {
+    table.ensure(Create::IfMissing).await.unwrap();
+    let row = |number: u32| {
+        let key = ShardId::new(&format!("shardId-{number:012}"));
+        let owner = if number < 120 { "a" } else { "b" };
+        Lease { owner: Some(worker(owner)), ..Lease::fresh(key, Checkpoint::TrimHorizon) }
+    };
+    for number in 0..125 {
+        table.write(&Write::Create(row(number))).await.unwrap();
+    }
+    let mut leases = table.owned(&worker("a")).await.unwrap();
+    leases.sort_by(|one, other| one.key.cmp(&other.key));
+    assert_eq!(leases, (0..120).map(row).collect::<Vec<_>>());
+}
+
 /// Many take one lease at once: exactly one has it, and the others are told who.
 pub async fn one_of_many_takes_a_lease(table: Arc<dyn LeaseTable>) {
     table.ensure(Create::IfMissing).await.unwrap();

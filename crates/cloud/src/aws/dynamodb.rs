@@ -12,17 +12,22 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::BuildError;
 use aws_sdk_dynamodb::operation::create_table::builders::CreateTableFluentBuilder;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::query::QueryError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
     GlobalSecondaryIndex, KeyType, Projection, ProjectionType, ReturnValue, ReturnValuesOnConditionCheckFailure,
 };
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use lease::{Lease, ShardId, WorkerId, Write};
 
 const SCAN: &str = "dynamodb:Scan";
+const QUERY: &str = "dynamodb:Query";
 const GET: &str = "dynamodb:GetItem";
 const PUT: &str = "dynamodb:PutItem";
 const UPDATE: &str = "dynamodb:UpdateItem";
-/// KCL's index of leases by owner. We do not read it, but a KCL worker would wait for it, so a new table has it.
+/// KCL's index of leases by owner. A KCL worker would wait for it, so a new table has it.
 const OWNER_INDEX: &str = "LeaseOwnerToLeaseKeyIndex";
 
 /// The lease table.
@@ -65,6 +70,46 @@ impl LeaseTable {
         };
         self.table.scan(call, each).await?;
         Ok(scan)
+    }
+
+    async fn find_owned(&self, owner: &WorkerId) -> Result<Vec<Lease>, Error> {
+        let rows = match self.owned_keys(owner).await? {
+            Some(keys) => {
+                let rows = self.table.rows(keys.iter().map(String::as_str)).await?;
+                rows.iter().filter_map(|item| row::parse(item).ok().flatten()).collect()
+            }
+            None => self.scan_leases().await?.leases,
+        };
+        Ok(rows.into_iter().filter(|row| row.owner.as_ref() == Some(owner)).collect())
+    }
+
+    /// What the index says the worker owns; `None` if there is no index, or if it is still being filled (a KCL 3 that
+    /// took a table over from KCL 2.x adds it).
+    async fn owned_keys(&self, owner: &WorkerId) -> Result<Option<Vec<String>>, Error> {
+        let call = self
+            .table
+            .patient
+            .query()
+            .table_name(&self.table.name)
+            .index_name(OWNER_INDEX)
+            .key_condition_expression("#leaseOwner = :leaseOwner")
+            .expression_attribute_names("#leaseOwner", row::OWNER)
+            .expression_attribute_values(":leaseOwner", text(owner.as_str()));
+        let mut keys = Vec::new();
+        let mut from = None;
+        loop {
+            let page = match call.clone().set_exclusive_start_key(from).send().await {
+                Ok(page) => page,
+                Err(error) if has_no_index(&error) => return Ok(None),
+                Err(error) => return Err(sort(QUERY, &format!("{}/index/{OWNER_INDEX}", self.table.arn), &error)),
+            };
+            let items = page.items.unwrap_or_default();
+            keys.extend(items.iter().filter_map(row::key).map(|key| key.as_str().to_owned()));
+            from = page.last_evaluated_key;
+            if from.is_none() {
+                return Ok(Some(keys));
+            }
+        }
     }
 
     async fn get_item(&self, key: &ShardId) -> Result<Option<Lease>, Error> {
@@ -153,6 +198,13 @@ impl LeaseTable {
     }
 }
 
+/// Whether a query failed for want of its index. DynamoDB has no code of its own for that.
+fn has_no_index(error: &SdkError<QueryError, HttpResponse>) -> bool {
+    let said = error.message().unwrap_or_default();
+    let absent = said.contains("does not have the specified index");
+    error.code() == Some("ValidationException") && (absent || said.contains("backfilling global secondary index"))
+}
+
 /// A lease table has KCL's index from the start.
 fn owner_index(call: CreateTableFluentBuilder) -> Result<CreateTableFluentBuilder, BuildError> {
     let index = GlobalSecondaryIndex::builder()
@@ -178,10 +230,7 @@ impl crate::LeaseTable for LeaseTable {
     }
 
     fn owned<'a>(&'a self, owner: &'a WorkerId) -> Call<'a, Result<Vec<Lease>, Error>> {
-        Box::pin(async move {
-            let rows = self.scan_leases().await?.leases;
-            Ok(rows.into_iter().filter(|row| row.owner.as_ref() == Some(owner)).collect())
-        })
+        Box::pin(self.find_owned(owner))
     }
 
     fn get<'a>(&'a self, key: &'a ShardId) -> Call<'a, Result<Option<Lease>, Error>> {
