@@ -4,7 +4,9 @@
 
 use cloud::faulty::{Faulty, Rates};
 use cloud::memory::{Clock, DeliveryStream, LeaseTable, StateTable, Stream};
+use cloud::{Create, LeaseTable as _};
 use lease::ShardId;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use zonewatch_tests::contract::streams::{Reshard, Streamed};
@@ -54,6 +56,17 @@ async fn a_lease_table_in_memory_keeps_the_contract() {
     tables::leases_are_found_by_their_owner(&table()).await;
     tables::many_leases_are_found_by_their_owner(&table()).await;
     tables::one_of_many_takes_a_lease(Arc::new(table())).await;
+}
+
+#[tokio::test]
+async fn a_lease_table_in_memory_shows_strangers_as_told() {
+    let table = Arc::new(LeaseTable::new("leases"));
+    table.ensure(Create::IfMissing).await.unwrap();
+    let faulty = Faulty::new(table.clone(), Rates::none(), 0);
+    assert_eq!(faulty.scan().await.unwrap().strangers, BTreeMap::new());
+    let strangers = BTreeMap::from([("worker-1".to_owned(), 7)]);
+    table.show_strangers(strangers.clone());
+    assert_eq!(faulty.scan().await.unwrap().strangers, strangers);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use cloud::aws::Clients;
 use cloud::{
-    Create, Cursor, DeliveryStream as _, Entry, Error, LeaseTable as _, Refused, StateTable as _, Stream as _,
+    Create, Cursor, DeliveryStream as _, Entry, Error, LeaseTable as _, Refused, Scan, StateTable as _, Stream as _,
     WriteError,
 };
 use lease::{Member, ShardId, Standing, WorkerId, Write};
@@ -160,12 +160,30 @@ async fn a_row_that_cannot_be_read_costs_no_other() {
         r#"{"Items":[{"leaseKey":{"S":"bad"},"leaseCounter":{"S":"1"},"checkpoint":{"S":"TRIM_HORIZON"}},
             {"leaseKey":{"S":"good"},"leaseCounter":{"N":"1"},"checkpoint":{"S":"TRIM_HORIZON"}}]}"#,
     );
-    let service = Service::start([rows]);
+    let service = Service::start([rows, Answer::Refuses(400, "ResourceNotFoundException")]);
     let scan = clients(&service).await.lease_table("leases").scan().await.expect("an answer");
     assert_eq!(scan.leases.iter().map(|lease| lease.key.as_str()).collect::<Vec<_>>(), ["good"]);
     assert_eq!(scan.unreadable.iter().map(|row| row.key.as_str()).collect::<Vec<_>>(), ["bad"]);
     let text = scan.unreadable[0].error.to_string();
     assert!(text.ends_with(r#"row "bad": leaseCounter is not a number; correct or delete the row"#), "{text}");
+}
+
+#[tokio::test]
+async fn strangers_that_may_not_be_seen_are_none_and_those_that_may_be_there_fail_the_scan() {
+    let rows = says(r#"{"Items":[]}"#);
+    for code in ["AccessDeniedException", "ResourceNotFoundException", "ValidationException"] {
+        let service = Service::start([rows.clone(), Answer::Refuses(400, code)]);
+        assert_eq!(clients(&service).await.lease_table("leases").scan().await, Ok(Scan::default()), "{code}");
+        let calls = service.calls();
+        assert_eq!(calls.len(), 2, "{code}");
+        assert!(calls[1].contains(r#""TableName":"leases-WorkerMetricStats""#), "{calls:?}");
+    }
+    // Three times, since the SDK repeats what may pass.
+    let throttled = || Answer::Refuses(400, "ProvisionedThroughputExceededException");
+    let service = Service::start([rows, throttled(), throttled(), throttled()]);
+    let error = clients(&service).await.lease_table("leases").scan().await.unwrap_err();
+    assert!(matches!(error, Error::Throttled { .. }), "{error:?}");
+    assert!(error.to_string().contains("table/leases-WorkerMetricStats"), "{error}");
 }
 
 fn member() -> Member {

@@ -8,6 +8,7 @@ use cloud::{
 };
 use lease::{Member, ShardId, Standing, WorkerId, Write};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use zonewatch_tests::contract::streams::{Reshard, Streamed};
@@ -250,6 +251,42 @@ async fn rows_of_other_kinds_have_no_owner() {
     }
     let owned = table.owned(&WorkerId::new("a")).await.unwrap();
     assert_eq!(owned.iter().map(|lease| lease.key.as_str()).collect::<Vec<_>>(), ["shardId-000000000000"]);
+}
+
+#[tokio::test]
+async fn strangers_are_found_in_both_places() {
+    let emulator = Emulator::aws();
+    let table = clients(&emulator).await.lease_table(&unique("leases"));
+    table.ensure(Create::IfMissing).await.unwrap();
+    assert_eq!(table.scan().await.unwrap().strangers, BTreeMap::new(), "nobody, and no table of worker metrics");
+
+    let put = |table: &str, key: &str, worker: &str, at: u32| {
+        let item = json!({
+            key: { "S": worker }, "entityType": { "S": "WORKER_METRIC_STATS" }, "lut": { "N": at.to_string() },
+            "sts": { "M": {} }, "opr": { "M": {} },
+        });
+        emulator.call("DynamoDB_20120810.PutItem", &json!({ "TableName": table, "Item": item }));
+    };
+    put(table.name(), "leaseKey", "single", 1_767_323_045);
+    put(table.name(), "leaseKey", "both", 1_767_323_046);
+    put(table.name(), "leaseKey", "moved", 1_767_323_049);
+    let legacy = format!("{}-WorkerMetricStats", table.name());
+    emulator.call(
+        "DynamoDB_20120810.CreateTable",
+        &json!({
+            "TableName": legacy, "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [{ "AttributeName": "wid", "AttributeType": "S" }],
+            "KeySchema": [{ "AttributeName": "wid", "KeyType": "HASH" }],
+        }),
+    );
+    put(&legacy, "wid", "legacy", 1_767_323_047);
+    put(&legacy, "wid", "both", 1_767_323_048);
+    put(&legacy, "wid", "moved", 1_767_323_048);
+    let found = table.scan().await.unwrap();
+    let expected =
+        [("single", 1_767_323_045), ("both", 1_767_323_048), ("legacy", 1_767_323_047), ("moved", 1_767_323_049)];
+    assert_eq!(found.strangers, expected.map(|(worker, at)| (worker.to_owned(), at)).into());
+    assert_eq!((found.leases, found.unreadable), (Vec::new(), Vec::new()));
 }
 
 #[tokio::test]

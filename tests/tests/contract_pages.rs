@@ -83,13 +83,20 @@ async fn shards_of_every_page_are_listed() {
 }
 
 #[tokio::test]
-async fn lease_rows_of_every_page_are_scanned() {
-    let service = Service::start(pages(&["a", "b", "c", "d", "e"].map(lease), "leaseKey"));
-    let scan = clients(&service).await.lease_table("leases").scan().await.expect("three pages");
+async fn lease_rows_and_strangers_of_every_page_are_scanned() {
+    let stranger = |name: &str| json!({ "wid": { "S": name }, "lut": { "N": "7" } });
+    let mut answers = pages(&["a", "b", "c", "d", "e"].map(lease), "leaseKey");
+    answers.extend(pages(&["v", "w", "x"].map(stranger), "wid"));
+    let service = Service::start(answers);
+    let scan = clients(&service).await.lease_table("leases").scan().await.expect("five pages");
     assert_eq!(keys(&scan.leases), ["a", "b", "c", "d", "e"]);
+    assert_eq!(scan.strangers.keys().collect::<Vec<_>>(), ["v", "w", "x"]);
     let calls = calls(&service);
-    assert_eq!(begun_after(&calls, "leaseKey"), [None, Some("b".into()), Some("d".into())]);
-    assert!(calls.iter().all(|call| call["ConsistentRead"] == true), "{calls:?}");
+    let (leases, strangers) = calls.split_at(3);
+    assert_eq!(begun_after(leases, "leaseKey"), [None, Some("b".into()), Some("d".into())]);
+    assert_eq!(begun_after(strangers, "wid"), [None, Some("w".into())]);
+    assert!(leases.iter().all(|call| call["ConsistentRead"] == true && call["TableName"] == "leases"), "{leases:?}");
+    assert!(strangers.iter().all(|call| call["TableName"] == "leases-WorkerMetricStats"), "{strangers:?}");
 }
 
 #[tokio::test]

@@ -119,7 +119,8 @@ pub struct Scan {
     /// Rows that say they are leases and can't be read as such. They cost their neighbours nothing, but are not missing.
     pub unreadable: Vec<Unreadable>,
     /// Workers of another consumer (KCL 3) by when each last said that it lives, in a time of its own: rows of worker
-    /// metrics in this table or, up to KCL 3.4, in one beside it. Who moves between two scans is alive.
+    /// metrics in this table or, up to KCL 3.4, in `<this table>-WorkerMetricStats`. Who moves between two scans is
+    /// alive. That second table may be missing, or closed to this role: then nobody is in it.
     pub strangers: BTreeMap<String, i64>,
 }
 

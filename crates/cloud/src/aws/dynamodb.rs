@@ -29,18 +29,28 @@ const PUT: &str = "dynamodb:PutItem";
 const UPDATE: &str = "dynamodb:UpdateItem";
 /// KCL's index of leases by owner. A KCL worker would wait for it, so a new table has it.
 const OWNER_INDEX: &str = "LeaseOwnerToLeaseKeyIndex";
+/// Where KCL up to 3.4 keeps its workers' metrics, beside the lease table.
+const LEGACY_SUFFIX: &str = "-WorkerMetricStats";
 
 /// The lease table.
 #[derive(Debug, Clone)]
 pub struct LeaseTable {
     table: Table,
     once: Client,
+    legacy: Table,
 }
 
 impl LeaseTable {
     pub(super) fn new(patient: Client, once: Client, name: &str, arn: String) -> Self {
         let table = Table { patient, name: name.to_owned(), arn, kind: "a lease table", key: row::KEY };
-        Self { table, once }
+        let legacy = Table {
+            name: format!("{name}{LEGACY_SUFFIX}"),
+            arn: format!("{}{LEGACY_SUFFIX}", table.arn),
+            kind: "KCL's table of worker metrics",
+            key: row::LEGACY_WORKER,
+            ..table.clone()
+        };
+        Self { table, once, legacy }
     }
 
     /// The lease in an item that is known to be one.
@@ -59,7 +69,7 @@ impl LeaseTable {
         let each = |item: Item| {
             match row::parse(&item) {
                 Ok(Some(lease)) => scan.leases.push(lease),
-                Ok(None) => {}
+                Ok(None) => scan.strangers.extend(row::stranger(&item)),
                 Err(message) => {
                     let error = self.table.invalid(SCAN, message);
                     let Some(key) = row::key(&item) else { return Err(error) };
@@ -70,6 +80,33 @@ impl LeaseTable {
         };
         self.table.scan(call, each).await?;
         Ok(scan)
+    }
+
+    async fn scan_all(&self) -> Result<Scan, Error> {
+        let mut scan = self.scan_leases().await?;
+        for (worker, seen) in self.legacy_strangers().await? {
+            let known = scan.strangers.entry(worker).or_insert(seen);
+            *known = seen.max(*known);
+        }
+        Ok(scan)
+    }
+
+    /// Strangers in KCL's own table of worker metrics.
+    ///
+    /// Few lease tables have that beside them, so a role need not be allowed to scan it, and its name may even be longer
+    /// than names may be: whatever only a person could change means that there are none. What will pass fails the scan
+    /// instead, since strangers that are taken for dead lose their leases.
+    async fn legacy_strangers(&self) -> Result<Vec<(String, i64)>, Error> {
+        let mut strangers = Vec::new();
+        let each = |item: Item| {
+            strangers.extend(row::legacy_stranger(&item));
+            Ok(())
+        };
+        match self.legacy.scan(self.legacy.patient.scan(), each).await {
+            Ok(()) => Ok(strangers),
+            Err(error) if error.is_lasting() => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
     }
 
     async fn find_owned(&self, owner: &WorkerId) -> Result<Vec<Lease>, Error> {
@@ -226,7 +263,7 @@ impl crate::LeaseTable for LeaseTable {
     }
 
     fn scan(&self) -> Call<'_, Result<Scan, Error>> {
-        Box::pin(self.scan_leases())
+        Box::pin(self.scan_all())
     }
 
     fn owned<'a>(&'a self, owner: &'a WorkerId) -> Call<'a, Result<Vec<Lease>, Error>> {

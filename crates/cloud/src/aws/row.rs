@@ -35,6 +35,11 @@ const HASH_START: &str = "startingHashKey";
 const HASH_END: &str = "endingHashKey";
 const ENTITY_TYPE: &str = "entityType";
 const LEASE: &str = "LEASE";
+/// The key of KCL's own table of worker metrics; in the lease table it is the lease key.
+pub(super) const LEGACY_WORKER: &str = "wid";
+const WORKER_METRICS: &str = "WORKER_METRIC_STATS";
+/// When a worker last wrote its metrics, seconds since 1970 by its own clock.
+const LAST_UPDATE: &str = "lut";
 
 /// A row of the table.
 pub(super) type Item = HashMap<String, AttributeValue>;
@@ -115,6 +120,22 @@ pub(super) fn parse(item: &Item) -> Result<Option<Lease>, String> {
 /// The key of a row, whatever else is wrong with it.
 pub(super) fn key(item: &Item) -> Option<ShardId> {
     Row(item).text(KEY).ok()?.map(ShardId::new)
+}
+
+/// A KCL worker and when it last said that it lives, if the row of the lease table tells that.
+pub(super) fn stranger(item: &Item) -> Option<(String, i64)> {
+    let is_one = Row(item).text(ENTITY_TYPE) == Ok(Some(WORKER_METRICS));
+    is_one.then(|| sign_of_life(item, KEY)).flatten()
+}
+
+/// The same, of a row of KCL's own table of worker metrics.
+pub(super) fn legacy_stranger(item: &Item) -> Option<(String, i64)> {
+    sign_of_life(item, LEGACY_WORKER)
+}
+
+fn sign_of_life(item: &Item, key: &str) -> Option<(String, i64)> {
+    let row = Row(item);
+    Some((row.text(key).ok()??.to_owned(), row.number(LAST_UPDATE).ok()??))
 }
 
 /// Typed looks at a row's attributes.
@@ -307,6 +328,21 @@ mod tests {
                 .into();
             assert_eq!(parse(&row), Ok(None), "{kind}");
         }
+    }
+
+    #[test]
+    fn a_row_of_worker_metrics_is_a_sign_of_life() {
+        let row = |key: &str, more: &[(&str, AttributeValue)]| -> Item {
+            let more = more.iter().cloned();
+            [(key, text("w"))].into_iter().chain(more).map(|(name, value)| (name.to_owned(), value)).collect()
+        };
+        let (kind, at) = ((ENTITY_TYPE, text(WORKER_METRICS)), (LAST_UPDATE, number(1_767_323_045)));
+        let alive = Some(("w".to_owned(), 1_767_323_045));
+        assert_eq!(stranger(&row(KEY, &[kind.clone(), at.clone()])), alive);
+        assert_eq!(stranger(&row(KEY, &[kind])), None);
+        assert_eq!(stranger(&row(KEY, &[(ENTITY_TYPE, text("LEADER")), at.clone()])), None);
+        assert_eq!(legacy_stranger(&row(LEGACY_WORKER, &[at])), alive);
+        assert_eq!(legacy_stranger(&row(LEGACY_WORKER, &[(LAST_UPDATE, text("now"))])), None);
     }
 
     #[test]

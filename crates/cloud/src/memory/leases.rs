@@ -12,12 +12,22 @@ pub struct LeaseTable {
     name: String,
     /// `None`: there is no such table.
     rows: Mutex<Option<BTreeMap<ShardId, Lease>>>,
+    strangers: Mutex<BTreeMap<String, i64>>,
 }
 
 impl LeaseTable {
     /// A table that is still to be made.
     pub fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), rows: Mutex::new(None) }
+        Self { name: name.to_owned(), rows: Mutex::new(None), strangers: Mutex::default() }
+    }
+
+    /// From now on scans show these workers of another consumer, with the times at which they said that they live.
+    pub fn show_strangers(&self, strangers: BTreeMap<String, i64>) {
+        *self.strangers() = strangers;
+    }
+
+    fn strangers(&self) -> MutexGuard<'_, BTreeMap<String, i64>> {
+        self.strangers.lock().expect("no holder of this lock panics")
     }
 
     fn rows(&self) -> MutexGuard<'_, Option<BTreeMap<ShardId, Lease>>> {
@@ -53,7 +63,10 @@ impl crate::LeaseTable for LeaseTable {
 
     fn scan(&self) -> Call<'_, Result<Scan, Error>> {
         let all = |rows: &mut BTreeMap<ShardId, Lease>| rows.values().cloned().collect();
-        Box::pin(async move { Ok(Scan { leases: self.with("scan", all)?, ..Scan::default() }) })
+        Box::pin(async move {
+            let leases = self.with("scan", all)?;
+            Ok(Scan { leases, unreadable: Vec::new(), strangers: self.strangers().clone() })
+        })
     }
 
     fn owned<'a>(&'a self, owner: &'a WorkerId) -> Call<'a, Result<Vec<Lease>, Error>> {
