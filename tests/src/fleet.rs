@@ -3,7 +3,7 @@
 use crate::emulators::{Delivery, Emulator, Stream, lease_rows, unique, wait_for};
 use crate::http;
 use crate::program::{Folder, Process, zonewatch};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::net::TcpListener;
 use std::process::Command;
 use std::time::Duration;
@@ -75,6 +75,22 @@ impl Fleet {
     /// The lease rows.
     pub fn leases(&self) -> Vec<Value> {
         lease_rows(&Emulator::aws(), &self.app)
+    }
+
+    /// The workers' table, made as a worker makes it unless one has; its name.
+    pub fn state_table(&self) -> String {
+        let (emulator, table) = (Emulator::aws(), format!("{}-state", self.app));
+        let key = json!({
+            "TableName": table, "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [{ "AttributeName": "worker", "AttributeType": "S" }],
+            "KeySchema": [{ "AttributeName": "worker", "KeyType": "HASH" }],
+        });
+        let expiry = json!({ "Enabled": true, "AttributeName": "expires" });
+        if emulator.try_call("DynamoDB_20120810.CreateTable", &key).is_ok() {
+            let request = json!({ "TableName": table, "TimeToLiveSpecification": expiry });
+            emulator.call("DynamoDB_20120810.UpdateTimeToLive", &request);
+        }
+        table
     }
 
     /// Waits until exactly this many lines have arrived, or more.

@@ -12,6 +12,7 @@ mod epoch;
 mod filter;
 mod http;
 mod lines;
+mod liveness;
 mod observe;
 mod outlet;
 mod pipeline;

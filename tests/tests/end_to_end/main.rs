@@ -6,5 +6,6 @@
 mod cli;
 mod crash;
 mod demo;
+mod leases;
 mod pipeline;
 mod refusals;

@@ -2,7 +2,9 @@
 //!
 //! Exit codes: 0 done, 1 the run failed, 2 the command line or the configuration is wrong, 3 `--strict` found rejects.
 
+pub mod columns;
 pub mod demo;
+pub mod leases;
 pub mod replay;
 pub mod traffic;
 pub mod worker;
@@ -49,6 +51,8 @@ struct Cli {
 enum Command {
     /// Read query logs from Kinesis, as one of a fleet: enrich them, hand them to Firehose, count them for Prometheus
     Worker(worker::Args),
+    /// Say what the lease table says, and change it safely
+    Leases(leases::Args),
     /// Play a made-up day with attacks through the whole pipeline, without AWS, live on a status page
     Demo(demo::Args),
     /// Read query logs from files, in one process without AWS: the same records as a worker would deliver, and a summary
@@ -69,6 +73,7 @@ Zonewatch watches Amazon Route 53 hosted zones through their query logs.
   With AWS
     zonewatch worker --config zonewatch.toml --check    is the configuration sound?
     zonewatch worker --config zonewatch.toml            the fleet worker: Kinesis to Firehose and Prometheus
+    zonewatch leases list --config zonewatch.toml       who reads which shard, and how far
 
   zonewatch COMMAND --help says more.
 ";
@@ -82,6 +87,7 @@ pub fn main() -> ExitCode {
             Ok(())
         }
         Some(Command::Worker(args)) => worker::run(args),
+        Some(Command::Leases(args)) => leases::run(args),
         Some(Command::Demo(args)) => demo::run(args),
         Some(Command::Replay(args)) => replay::run(args),
         Some(Command::Traffic(args)) => traffic::run(args),

@@ -190,7 +190,7 @@ async fn delivery_streams(clients: &Clients, names: &[String]) -> Result<Vec<Arc
     Ok(streams)
 }
 
-fn table_of(config: &Config) -> String {
+pub(super) fn table_of(config: &Config) -> String {
     let table = if config.leases.table.is_empty() { &config.worker.app } else { &config.leases.table };
     table.clone()
 }

@@ -13,7 +13,7 @@ mod time;
 
 pub use load::load;
 pub use rules::worker_faults;
-pub use time::rfc3339_ms;
+pub use time::{rfc3339, rfc3339_ms};
 
 use dnslog::schema::Schema;
 use serde::{Deserialize, Serialize};

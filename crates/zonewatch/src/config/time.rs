@@ -35,6 +35,21 @@ pub fn rfc3339_ms(text: &str) -> Option<i64> {
     Some(secs * 1_000 + fraction_ms)
 }
 
+/// The same time as text, to the second: `2026-01-31T06:00:00Z`.
+pub fn rfc3339(ms: i64) -> String {
+    let (day, second) = (ms.div_euclid(86_400_000), ms.rem_euclid(86_400_000) / 1_000);
+    // Years begin in March, as below.
+    let shifted = day + 719_468;
+    let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let date = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = (month_from_march + 2) % 12 + 1;
+    let year = era * 400 + year_of_era + i64::from(month <= 2);
+    format!("{year:04}-{month:02}-{date:02}T{:02}:{:02}:{:02}Z", second / 3_600, second / 60 % 60, second % 60)
+}
+
 /// Whole numbers of exactly these widths, between separators.
 fn numbers<const N: usize>(text: &str, separator: char, widths: [usize; N]) -> Option<[i64; N]> {
     let mut parts = text.split(separator);
@@ -67,6 +82,16 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_that_was_written_is_read_back() {
+        // Every day of 400 years and some, at another second of the day each.
+        for day in -1_000..150_000_i64 {
+            let ms = day * 86_400_000 + day.rem_euclid(86_400) * 1_000;
+            assert_eq!(rfc3339_ms(&rfc3339(ms)), Some(ms), "{}", rfc3339(ms));
+        }
+        assert_eq!(rfc3339(1_769_839_200_999), "2026-01-31T06:00:00Z");
+    }
 
     #[test]
     fn times_as_people_write_them() {
