@@ -258,7 +258,19 @@ async fn strangers_are_found_in_both_places() {
     let emulator = Emulator::aws();
     let table = clients(&emulator).await.lease_table(&unique("leases"));
     table.ensure(Create::IfMissing).await.unwrap();
-    assert_eq!(table.scan().await.unwrap().strangers, BTreeMap::new(), "nobody, and no table of worker metrics");
+    let summary = inspect.table(table.name()).await.unwrap();
+    assert_eq!((summary.status.as_str(), summary.key.as_str(), summary.sort_key), ("ACTIVE", "leaseKey", None));
+    assert_eq!(summary.indexes, [("LeaseOwnerToLeaseKeyIndex".to_owned(), "ACTIVE".to_owned())]);
+    assert_eq!(inspect.expiry(table.name()).await, Ok(None));
+    let name = table.name();
+    assert_eq!(inspect.try_put(name, "leaseKey").await, Ok(Allowed::Tried));
+    assert_eq!(inspect.try_update(name, "leaseKey").await, Ok(Allowed::Tried));
+    assert_eq!(inspect.try_delete(name, "leaseKey").await, Ok(Allowed::Tried));
+    assert_eq!(inspect.try_read_batch(name, "leaseKey").await, Ok(Allowed::Tried));
+    let queried = inspect.try_query(name, "LeaseOwnerToLeaseKeyIndex", "leaseOwner").await;
+    assert_eq!(queried, Ok(Allowed::Tried));
+    assert_eq!(table.scan().await.unwrap(), Scan::default());
+}
 
     let put = |table: &str, key: &str, worker: &str, at: u32| {
         let item = json!({

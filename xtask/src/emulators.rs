@@ -80,6 +80,8 @@ pub(crate) fn start(root: &Path, tools: &Tools) -> Result<Running, String> {
 
     let mut command = script(tools, &shims, "moto_server");
     command.args(["-H", "127.0.0.1", "-p", &moto.to_string()]);
+    // The other emulators' account, so that a stream of theirs can be a destination here.
+    command.env("MOTO_ACCOUNT_ID", "000000000000");
     let moto = spawn("ZONEWATCH_TEST_MOTO", command, moto, logs.join("moto.log"))?;
 
     let mut running = Running { servers: vec![kinesis, aws, moto], tools: tools.folder.clone() };

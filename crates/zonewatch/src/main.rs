@@ -8,6 +8,7 @@ mod cli;
 mod clock;
 mod config;
 mod demo;
+mod doctor;
 mod epoch;
 mod filter;
 mod http;

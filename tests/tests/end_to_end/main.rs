@@ -6,6 +6,7 @@
 mod cli;
 mod crash;
 mod demo;
+mod doctor;
 mod leases;
 mod pipeline;
 mod refusals;

@@ -7,7 +7,7 @@ use super::failure::sort;
 use super::row::text;
 use super::{Clients, Logs};
 use crate::Error;
-use aws_sdk_dynamodb::types::{KeyType, TimeToLiveStatus};
+use aws_sdk_dynamodb::types::{KeyType, KeysAndAttributes, TimeToLiveStatus};
 
 const DESCRIBE_STREAM: &str = "kinesis:DescribeStreamSummary";
 const DESCRIBE_TABLE: &str = "dynamodb:DescribeTable";
@@ -15,6 +15,7 @@ const DESCRIBE_EXPIRY: &str = "dynamodb:DescribeTimeToLive";
 const PUT_ITEM: &str = "dynamodb:PutItem";
 const UPDATE_ITEM: &str = "dynamodb:UpdateItem";
 const DELETE_ITEM: &str = "dynamodb:DeleteItem";
+const READ_BATCH: &str = "dynamodb:BatchGetItem";
 const QUERY: &str = "dynamodb:Query";
 const PUT_BATCH: &str = "firehose:PutRecordBatch";
 /// The key of the rows that are never written.
@@ -189,6 +190,14 @@ impl Inspect {
             refused,
             answer.map(|_| ()).map_err(|error| sort(DELETE_ITEM, &self.table_arn(table), &error)),
         )
+    }
+
+    /// Reads a batch of one row that is not there.
+    pub async fn try_read_batch(&self, table: &str, key: &str) -> Result<Allowed, Error> {
+        let probe = [(key.to_owned(), text(PROBE))].into();
+        let keys = KeysAndAttributes::builder().keys(probe).build().expect("the keys are set");
+        let answer = self.dynamodb.batch_get_item().request_items(table, keys).send().await;
+        answer.map(|_| Allowed::Tried).map_err(|error| sort(READ_BATCH, &self.table_arn(table), &error))
     }
 
     /// Queries an index for rows whose key is one that no row has.

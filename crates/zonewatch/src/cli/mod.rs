@@ -4,6 +4,7 @@
 
 pub mod columns;
 pub mod demo;
+pub mod doctor;
 pub mod leases;
 pub mod replay;
 pub mod traffic;
@@ -53,6 +54,8 @@ enum Command {
     Worker(worker::Args),
     /// Say what the lease table says, and change it safely
     Leases(leases::Args),
+    /// Find out what is missing or wrong: streams, tables, permissions, lag, coverage
+    Doctor(doctor::Args),
     /// Play a made-up day with attacks through the whole pipeline, without AWS, live on a status page
     Demo(demo::Args),
     /// Read query logs from files, in one process without AWS: the same records as a worker would deliver, and a summary
@@ -73,6 +76,7 @@ Zonewatch watches Amazon Route 53 hosted zones through their query logs.
   With AWS
     zonewatch worker --config zonewatch.toml --check    is the configuration sound?
     zonewatch worker --config zonewatch.toml            the fleet worker: Kinesis to Firehose and Prometheus
+    zonewatch doctor --config zonewatch.toml            what is missing or wrong, and what to do about it
     zonewatch leases list --config zonewatch.toml       who reads which shard, and how far
 
   zonewatch COMMAND --help says more.
@@ -88,6 +92,7 @@ pub fn main() -> ExitCode {
         }
         Some(Command::Worker(args)) => worker::run(args),
         Some(Command::Leases(args)) => leases::run(args),
+        Some(Command::Doctor(args)) => doctor::run(args),
         Some(Command::Demo(args)) => demo::run(args),
         Some(Command::Replay(args)) => replay::run(args),
         Some(Command::Traffic(args)) => traffic::run(args),
