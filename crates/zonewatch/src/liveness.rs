@@ -10,8 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Between two looks.
+/// Between two looks, ...
 const LOOK_PERIOD: Duration = Duration::from_millis(500);
+/// ... and as much more for each of so many leases: a large table is not scanned twice a second.
+const LEASES_A_PERIOD: u32 = 500;
 /// A worker that has not been heard for so many of its own periods is silent.
 const BEATS: u32 = 3;
 /// The longest that anybody is waited for, whatever a row promises.
@@ -80,9 +82,9 @@ pub async fn judge(
         tell(first.waiting_for(&open));
     }
     while !open.is_empty() || began.elapsed() < dwell {
+        let period = LOOK_PERIOD * (1 + first.leases.len() as u32 / LEASES_A_PERIOD);
         let shortest = open.values().min().map_or(dwell, |patience| *patience);
-        tokio::time::sleep(LOOK_PERIOD.min(shortest.saturating_sub(began.elapsed())).max(Duration::from_millis(50)))
-            .await;
+        tokio::time::sleep(period.min(shortest.saturating_sub(began.elapsed())).max(Duration::from_millis(50))).await;
         let elapsed = began.elapsed();
         match look(table, state, owners).await {
             Ok(look) => last = look,
@@ -189,6 +191,9 @@ impl Look {
         match (&self.members, self.member(owner)) {
             // Its leases may be idle, and are renewed rarely then: only its row could tell.
             (Err(error), _) => Verdict::Unknown(error.to_string()),
+            (Ok(_), Some(member)) if member.period.saturating_mul(BEATS) > patience => {
+                Verdict::Unknown(format!("its row promises a beat every {} s only", member.period.as_secs()))
+            }
             (Ok(_), Some(_)) => Verdict::Dead(format!("no beat for {secs} s")),
             (Ok(_), None) => Verdict::Dead(format!("no row in the state table, and no counter moved for {secs} s")),
         }
@@ -273,6 +278,15 @@ mod tests {
         let (verdict, took) = world.judged(async {}).await;
         assert_eq!(verdict, Verdict::Dead("no beat for 6 s".into()));
         assert!(took >= Duration::from_secs(6) && took < Duration::from_secs(7), "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_promise_longer_than_anybody_waits_leaves_it_open() {
+        let world = World::create().await;
+        world.beat(&member("a", 1, 100_000)).await;
+        let (verdict, took) = world.judged(async {}).await;
+        assert!(matches!(verdict, Verdict::Unknown(_)), "{verdict:?}");
+        assert!(took < PATIENCE_MAX + Duration::from_secs(1), "{took:?}");
     }
 
     #[tokio::test(start_paused = true)]
