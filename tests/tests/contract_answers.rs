@@ -195,6 +195,7 @@ fn member() -> Member {
         leases: 3,
         weight: 2_000,
         capacity: 1_750,
+        held_max: None,
         strangers: false,
     }
 }
@@ -269,9 +270,9 @@ async fn a_table_whose_rows_may_not_expire_is_a_table() {
 }
 
 /// Says what `Clients::from_env` makes of an environment: in a process of its own, since ours must not be changed.
-fn in_environment(test: &str, variables: &[(&str, &str)]) -> String {
+fn in_environment(variables: &[(&str, &str)]) -> String {
     let mut child = Command::new(std::env::current_exe().expect("this program has a path"));
-    child.args(["--exact", test, "--nocapture"]).env_clear();
+    child.args(["--exact", "settings_come_from_the_environment", "--nocapture"]).env_clear();
     child.env("ZONEWATCH_TEST_CHILD", "yes").env("HOME", "/nonexistent").env("AWS_EC2_METADATA_DISABLED", "true");
     let output = child.envs(variables.iter().copied()).output().expect("this program runs");
     String::from_utf8_lossy(&output.stdout).into_owned()
@@ -287,7 +288,6 @@ async fn settings_come_from_the_environment() {
         }
         return;
     }
-    let in_environment = |variables: &[(&str, &str)]| in_environment("settings_come_from_the_environment", variables);
     let said = in_environment(&[]);
     assert!(said.contains("look for a region on this machine: none found; set AWS_REGION"), "{said}");
     let said = in_environment(&[("AWS_REGION", "us-east-1")]);

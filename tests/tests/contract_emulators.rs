@@ -2,9 +2,9 @@
 //!
 //! Run by `cargo xtask test`, which starts the emulators and says where they are.
 
-use cloud::aws::Clients;
+use cloud::aws::{Allowed, Clients};
 use cloud::{
-    Create, DeliveryStream as _, Error, LeaseTable as _, StateTable as _, Stream as _, Unreadable, WriteError,
+    Create, DeliveryStream as _, Error, LeaseTable as _, Scan, StateTable as _, Stream as _, Unreadable, WriteError,
 };
 use lease::{Member, ShardId, Standing, WorkerId, Write};
 use serde_json::{Value, json};
@@ -194,6 +194,7 @@ async fn rows_of_workers_expire_and_those_of_another_version_are_left_out() {
         leases: 3,
         weight: 2_000,
         capacity: 1_750,
+        held_max: None,
         strangers: true,
     };
     table.beat(&member, &[], 4_000_000_000).await.unwrap();
@@ -201,7 +202,7 @@ async fn rows_of_workers_expire_and_those_of_another_version_are_left_out() {
     let row = emulator.call("DynamoDB_20120810.Scan", &asked)["Items"][0].clone();
     let expected = json!({
         "worker": { "S": "a" }, "version": { "N": "1" }, "beat": { "N": "8" }, "periodMs": { "N": "1500" },
-        "standing": { "S": "leaving" }, "leases": { "N": "3" }, "weight": { "N": "2000" }, "capacity": { "N": "1750" },
+        "standing": { "S": "leaving" }, "leases": { "N": "3" }, "weight": { "N": "2000" }, "capacity": { "N": "1750" }, "heldMax": { "N": "4294967295" },
         "otherConsumers": { "BOOL": true }, "coming": { "SS": ["s"] }, "expires": { "N": "4000000000" },
     });
     assert_eq!(row, expected);
@@ -254,9 +255,11 @@ async fn rows_of_other_kinds_have_no_owner() {
 }
 
 #[tokio::test]
-async fn strangers_are_found_in_both_places() {
-    let emulator = Emulator::aws();
-    let table = clients(&emulator).await.lease_table(&unique("leases"));
+async fn a_lease_table_is_inspected_and_what_is_tried_leaves_no_row() {
+    let clients = clients(&Emulator::aws()).await;
+    let table = clients.lease_table(&unique("leases"));
+    let inspect = clients.inspect();
+    assert!(matches!(inspect.table(table.name()).await, Err(Error::Missing { .. })));
     table.ensure(Create::IfMissing).await.unwrap();
     let summary = inspect.table(table.name()).await.unwrap();
     assert_eq!((summary.status.as_str(), summary.key.as_str(), summary.sort_key), ("ACTIVE", "leaseKey", None));
@@ -271,6 +274,24 @@ async fn strangers_are_found_in_both_places() {
     assert_eq!(queried, Ok(Allowed::Tried));
     assert_eq!(table.scan().await.unwrap(), Scan::default());
 }
+
+#[tokio::test]
+async fn a_kinesis_stream_is_described_by_name_and_by_arn() {
+    let made = Stream::create(Emulator::kinesis(), 2);
+    let inspect = clients(&Emulator::kinesis()).await.inspect();
+    for name in [made.name.clone(), made.arn()] {
+        let summary = inspect.stream(&name).await.unwrap();
+        assert_eq!((summary.arn, summary.status.as_str(), summary.open_shards), (made.arn(), "ACTIVE", 2));
+        assert_eq!((summary.retention_hours, summary.encryption.as_str()), (24, "NONE"));
+    }
+}
+
+#[tokio::test]
+async fn strangers_are_found_in_both_places() {
+    let emulator = Emulator::aws();
+    let table = clients(&emulator).await.lease_table(&unique("leases"));
+    table.ensure(Create::IfMissing).await.unwrap();
+    assert_eq!(table.scan().await.unwrap().strangers, BTreeMap::new(), "nobody, and no table of worker metrics");
 
     let put = |table: &str, key: &str, worker: &str, at: u32| {
         let item = json!({

@@ -3,7 +3,7 @@
 use crate::checks::{EMULATORS, binary, cargo, everything, program, tests};
 use crate::report::Report;
 use crate::tools::{self, Tools};
-use crate::{emulators, kcl};
+use crate::{emulators, kcl, mutants};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -50,10 +50,15 @@ fn longer_properties(root: &Path, report: &mut Report, _: Option<&Tools>) {
     report.run_tests("properties, longer", tests.env("PROPTEST_CASES", "20000"));
 }
 
-/// The fleet's simulation in ten times as many worlds.
+/// The fleet's simulation in many more worlds, and the changes of its rules that it must find.
 fn more_worlds(root: &Path, report: &mut Report, _: Option<&Tools>) {
-    let mut tests = tests(root, &format!("{EMULATORS} --test simulation"));
-    report.run_tests("simulation, more worlds", tests.env("ZONEWATCH_SEEDS", "3000"));
+    report.run_tests("simulation, 10000 worlds", simulation(root).env("ZONEWATCH_SEEDS", "10000"));
+    mutants::find_all(root, report);
+}
+
+/// The fleet's simulation by itself.
+pub(crate) fn simulation(root: &Path) -> Command {
+    cargo(root, "test -p simulation --test promises --profile ci")
 }
 
 /// The lease table's contract on AWS's own code: leases hang on its conditions.

@@ -5,6 +5,7 @@ mod emulators;
 mod full;
 mod kcl;
 mod listeners;
+mod mutants;
 mod report;
 mod tools;
 
@@ -18,6 +19,8 @@ usage: cargo xtask COMMAND
                           then the contract, schema and end-to-end tests on emulators (needs node, npm and python3)
   full [PART…]            test, and what needs more time or tools; or only these parts: properties, simulation,
                           dynamodb-local, kcl, documentation, page, load, bench
+  simulate [--seeds N]    the fleet's simulation in N worlds, 10000 unless told otherwise
+  mutants                 takes one safety rule at a time out of the coordination: the simulation must find each
   tools                   only installs the pinned test tools into .cache/tools
   emulators -- COMMAND…   starts the emulators, runs COMMAND with their addresses in its environment, stops them
 
@@ -30,6 +33,9 @@ fn main() -> ExitCode {
     let outcome = match words.as_slice() {
         ["test"] => checks::test(&root),
         ["full", parts @ ..] => full::full(&root, parts),
+        ["simulate"] => simulate(&root, "10000"),
+        ["simulate", "--seeds", seeds] => simulate(&root, seeds),
+        ["mutants"] => mutants::mutants(&root),
         ["tools"] => tools::install(&root, tools::Output::Shown).map(|_| ExitCode::SUCCESS),
         ["emulators", "--", program, rest @ ..] => with_emulators(&root, program, rest),
         [] | ["help" | "--help" | "-h"] => {
@@ -42,6 +48,16 @@ fn main() -> ExitCode {
         say(&format!("xtask: {error}"));
         ExitCode::from(2)
     })
+}
+
+/// Lives through many worlds.
+fn simulate(root: &Path, seeds: &str) -> Result<ExitCode, String> {
+    if seeds.parse::<u64>().is_err() {
+        return Err(format!("--seeds {seeds}: not a number"));
+    }
+    let mut report = report::Report::new();
+    report.run_tests(&format!("simulation, {seeds} worlds"), full::simulation(root).env("ZONEWATCH_SEEDS", seeds));
+    Ok(report.close())
 }
 
 /// Runs one command beside running emulators; its exit code is ours.

@@ -1,36 +1,43 @@
 //! Who reads which shard: one worker's part, as a state machine.
 //!
 //! The driver tells it events and carries out its actions; it never waits, and knows no table, stream or clock. It finds
-//! shards and makes their lease rows, takes leases that nobody has or whose owner has been silent, renews what it holds,
-//! writes the shard tasks' commits, and gives back what is too much or what it must.
+//! shards and makes their lease rows, beats and watches others beat, takes leases that nobody has or whose owner is dead,
+//! writes the shard tasks' commits, and hands on what another should have. There is no leader: every worker makes the
+//! same plan of what it sees and carries out its own part.
 //!
 //! Invariants:
 //! - every change of a row is a conditional write, so a stale view costs a refusal and nothing else;
-//! - a lease that has not been renewed for the failover time less a tenth is given up before anybody may take it;
+//! - a worker that is not heard gives up all leases before anybody may take them (`beating.rs`);
 //! - a shard has one task: it is not started again before the last one has stopped;
 //! - a child shard is not taken before all its parents are at `SHARD_END`, and has a row before its parent is;
 //! - no decision compares the clocks of two workers.
 
+mod assigning;
+mod beating;
 mod discovery;
+mod fleet;
 mod held;
 mod holding;
 mod known;
 mod message;
+mod moving;
+mod watching;
 
 pub use message::{
-    Action, Ask, Event, Failed, Instant, LeaseLost, Reason, Settings, StartPosition, Ticket, WriteFailed,
+    Action, Ask, BeatFailed, Event, Failed, Instant, LeaseLost, Reason, Rows, Settings, StartPosition, Ticket,
+    WriteFailed,
 };
 
 use crate::random::Random;
 use crate::{Lease, ShardId};
+use beating::Beats;
+use fleet::{Fleet, Life};
 use held::{Held, Task};
-use known::{Known, Listing, Standing};
+use known::{Judge, Known, Listing};
+use moving::{Announcing, Coming};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
-
-/// Rows made at once. A stream of a thousand shards has them all within a few seconds, and a table on a small budget is
-/// not flooded.
-const CREATES_MAX: usize = 16;
+use watching::Watch;
 
 /// The state machine.
 #[derive(Debug)]
@@ -38,24 +45,43 @@ pub struct Coordinator {
     settings: Settings,
     random: Random,
     known: Known,
+    fleet: Fleet,
+    beats: Beats,
+    watch: Watch,
     held: BTreeMap<ShardId, Held>,
     /// Tasks of leases that are no longer held, until they say that they have stopped.
     stopping: BTreeSet<ShardId>,
-    /// Leases given back for balance, or whose task broke, and until when others may have them first.
+    /// Leases whose task broke, and until when others may have them first.
     resting: BTreeMap<ShardId, Instant>,
     /// Rows being made.
     creating: BTreeMap<Ticket, ShardId>,
+    /// Rows that this worker has made and nobody has taken.
+    created: BTreeSet<ShardId>,
+    /// Shards without a row, and since when.
+    missing: BTreeMap<ShardId, Instant>,
+    /// Free leases that others should take, and until when they are given the time.
+    left_to: BTreeMap<ShardId, Instant>,
+    /// Leases that others have announced.
+    coming: BTreeMap<ShardId, Coming>,
+    announcing: BTreeMap<Ticket, Announcing>,
+    /// Single rows being looked at.
+    looks: BTreeMap<Ticket, ShardId>,
+    /// Another consumer's workers as the last scan had them, and when one was last seen to live.
+    strangers: BTreeMap<String, i64>,
+    strangers_moved: Option<Instant>,
     actions: VecDeque<Action>,
     tickets: u64,
+    /// When time was last looked at.
+    ticked: Instant,
     /// When the scan (listing) under way was asked for.
     scanning: Option<Instant>,
+    scan_asked: Instant,
     listing: Option<Instant>,
     next_scan: Instant,
     next_listing: Instant,
     scan_failures: u32,
     listing_failures: u32,
-    /// Since when this worker has held more than its share.
-    heavy_since: Option<Instant>,
+    settled: bool,
     draining: bool,
     finished: bool,
 }
@@ -64,22 +90,35 @@ impl Coordinator {
     /// A worker that holds nothing. `seed` spreads what many workers would do at once, and in which order they take.
     pub fn new(settings: Settings, seed: u64) -> Self {
         Self {
+            beats: Beats::new(settings.started_ms, settings.failover / 10),
             settings,
             random: Random::new(seed),
             known: Known::default(),
+            fleet: Fleet::default(),
+            watch: Watch::default(),
             held: BTreeMap::new(),
             stopping: BTreeSet::new(),
             resting: BTreeMap::new(),
             creating: BTreeMap::new(),
+            created: BTreeSet::new(),
+            missing: BTreeMap::new(),
+            left_to: BTreeMap::new(),
+            coming: BTreeMap::new(),
+            announcing: BTreeMap::new(),
+            looks: BTreeMap::new(),
+            strangers: BTreeMap::new(),
+            strangers_moved: None,
             actions: VecDeque::new(),
             tickets: 0,
+            ticked: Instant::default(),
             scanning: None,
+            scan_asked: Instant::default(),
             listing: None,
             next_scan: Instant::default(),
             next_listing: Instant::default(),
             scan_failures: 0,
             listing_failures: 0,
-            heavy_since: None,
+            settled: false,
             draining: false,
             finished: false,
         }
@@ -91,26 +130,33 @@ impl Coordinator {
         self.tick(now);
         match event {
             Event::Shards(result) => self.listed(now, result),
-            Event::Unreadable(keys) => self.known.unreadable = keys.into_iter().collect(),
             Event::Rows(result) => self.scanned(now, result),
+            Event::Owned { ticket, result } => self.owned(now, ticket, result),
+            Event::Beaten { ticket, result } => self.beaten(now, ticket, result),
+            Event::Members(result) => self.members_scanned(now, result),
+            Event::MembersRead { ticket, result } => self.members_read(now, ticket, result),
+            Event::Announced { ticket, result } => self.announced(now, ticket, result),
             Event::Wrote { ticket, result } => self.wrote(now, ticket, result),
             Event::Row { ticket, result } => self.row_read(now, ticket, result),
             Event::Commit { ask, key, commit } => self.commit(now, ask, &key, commit),
             Event::End { ask, key, read_until_ms, children } => self.end(now, ask, &key, read_until_ms, children),
             Event::TaskStopped { key } => self.task_stopped(now, &key),
-            Event::Drain => self.drain(now),
+            Event::Drain => self.leave(now),
         }
         self.tick(now);
     }
 
     /// Does what is due at `now`.
     pub fn tick(&mut self, now: Instant) {
+        self.ticked = now;
         self.tick_held(now);
+        self.tick_beats(now);
+        self.tick_moves(now);
         self.resting.retain(|_, until| *until > now);
         if self.draining {
-            self.finish_drain();
+            self.finish_drain(now);
         }
-        if !self.looks() {
+        if !self.looks_around() {
             return;
         }
         if self.listing.is_none() && now >= self.listing_due() {
@@ -119,7 +165,14 @@ impl Coordinator {
         }
         if self.scanning.is_none() && now >= self.next_scan {
             self.scanning = Some(now);
+            self.scan_asked = now;
             self.actions.push_back(Action::Scan);
+        }
+        self.tick_watch(now);
+        self.look_at_left(now);
+        if !self.settled && now >= self.settles_at() {
+            self.settled = true;
+            self.round(now);
         }
     }
 
@@ -133,11 +186,17 @@ impl Coordinator {
         if !self.actions.is_empty() {
             return Some(Instant::default());
         }
-        let mut wake = self.held_wake_at();
-        if self.looks() {
+        if self.finished {
+            return None;
+        }
+        let mut wake =
+            [self.held_wake_at(), self.moves_wake_at(), Some(self.beats_wake_at())].into_iter().flatten().min();
+        if self.looks_around() {
             let scan = self.scanning.is_none().then_some(self.next_scan);
             let listing = self.listing.is_none().then(|| self.listing_due());
-            wake = [wake, scan, listing].into_iter().flatten().min();
+            let left = self.left_to.values().min().copied();
+            let settles = (!self.settled).then(|| self.settles_at());
+            wake = [wake, scan, listing, left, settles, Some(self.watch_wake_at())].into_iter().flatten().min();
         }
         wake
     }
@@ -151,13 +210,22 @@ impl Coordinator {
     /// The share of the stream's hash-key space that no live worker reads, as far as this worker has seen, 0 to 1.
     pub fn uncovered_ratio(&self, now: Instant) -> f64 {
         let mine = self.held().map(|row| row.key.clone()).collect();
-        self.known.uncovered_ratio(now, self.settings.failover, &mine)
+        self.known.uncovered_ratio(&self.judge(now), &mine)
     }
 
-    /// An owner gives up this long after its last renewal, a tenth before others may take the lease: stopwatches differ
-    /// by far less, and the shard's task needs a moment to stop.
-    fn hold(&self) -> Duration {
-        self.settings.failover.mul_f64(0.9)
+    /// Whether this worker's own beat is known to others.
+    pub fn is_known(&self) -> bool {
+        self.beats.is_known()
+    }
+
+    fn judge(&self, now: Instant) -> Judge<'_> {
+        Judge {
+            now,
+            me: &self.settings.worker,
+            fleet: &self.fleet,
+            failover: self.settings.failover,
+            beats_count: self.judges(now),
+        }
     }
 
     /// A pause before trying again: what the service asks for, growing with failures, never long beside the failover
@@ -173,8 +241,27 @@ impl Coordinator {
         Ticket(self.tickets)
     }
 
-    /// A minute at KCL's failover time: shards change rarely, and a shard's end is told by its last read anyway. Sooner
-    /// when a row came up that the last listing could not know.
+    /// Takes in a row, wherever it was seen.
+    fn see(&mut self, now: Instant, row: Lease) {
+        let owner = row.actual_owner().cloned();
+        if self.known.observe(row, now)
+            && let Some(owner) = owner
+        {
+            self.fleet.lease_moved(&owner, now);
+        }
+    }
+
+    /// Looks at one row.
+    fn look(&mut self, key: &ShardId) {
+        if !self.looks.values().any(|looked| looked == key) {
+            let ticket = self.ticket();
+            self.looks.insert(ticket, key.clone());
+            self.actions.push_back(Action::Read { ticket, key: key.clone() });
+        }
+    }
+
+    /// A minute at KCL's failover time, longer in a large fleet: shards change rarely, and a shard's end is told by its
+    /// last read anyway. Sooner when a row came up that the last listing could not know.
     fn listing_due(&self) -> Instant {
         let asked = self.known.listing.as_ref().map(|listing| listing.asked);
         let soon = asked.filter(|_| self.listing_failures == 0 && self.known.outgrew_listing());
@@ -186,9 +273,10 @@ impl Coordinator {
         match result {
             Ok(shards) => {
                 self.listing_failures = 0;
-                self.next_listing = now.plus(self.settings.failover * 6);
+                self.next_listing = now.plus((self.settings.failover * 6).max(self.grown(self.brisk() * 2)));
                 let shards = shards.into_iter().map(|shard| (shard.id.clone(), shard)).collect();
                 self.known.listing = Some(Listing { asked, shards });
+                self.give_up_former(now);
                 self.round(now);
             }
             Err(failed) => {
@@ -198,13 +286,30 @@ impl Coordinator {
         }
     }
 
-    fn scanned(&mut self, now: Instant, result: Result<Vec<Lease>, Failed>) {
+    /// Leases of shards whose stream was deleted and made again under its name begin anew.
+    fn give_up_former(&mut self, now: Instant) {
+        let former = self.held.iter().filter(|(_, held)| self.known.is_former(&held.row, self.settings.failover));
+        let keys: Vec<ShardId> = former.map(|(key, _)| key.clone()).collect();
+        for key in keys {
+            self.remove(now, &key, Reason::NotRenewed, None);
+        }
+    }
+
+    fn scanned(&mut self, now: Instant, result: Result<Rows, Failed>) {
         let Some(asked) = self.scanning.take() else { return };
         match result {
-            Ok(rows) => {
+            Ok(Rows { leases, unreadable, strangers }) => {
                 self.scan_failures = 0;
-                self.known.scanned(rows, asked, now);
-                self.next_scan = now.plus(self.settings.failover / 3);
+                self.known.unreadable = unreadable.into_iter().collect();
+                self.see_strangers(now, strangers);
+                for owner in self.known.scanned(leases, asked, now) {
+                    if self.fleet.life(&owner) == Life::Unknown && self.fleet.is_rowless(&owner, Instant::default()) {
+                        self.strangers_moved = Some(now);
+                    }
+                    self.fleet.lease_moved(&owner, now);
+                }
+                let pause = self.scan_pause_at_rest(now).mul_f64(0.5 + self.random.half_to_one());
+                self.next_scan = now.plus(pause);
                 self.round(now);
             }
             Err(failed) => {
@@ -214,125 +319,45 @@ impl Coordinator {
         }
     }
 
+    fn see_strangers(&mut self, now: Instant, strangers: BTreeMap<String, i64>) {
+        let moved = strangers.iter().any(|(id, at)| self.strangers.get(id).is_some_and(|before| before != at));
+        let new = strangers.keys().any(|id| !self.strangers.contains_key(id));
+        if moved || (new && self.known.is_scanned()) {
+            self.strangers_moved = Some(now);
+        }
+        self.strangers = strangers;
+    }
+
+    /// Whether another consumer's workers live, as far as this worker has seen. KCL's say so every 30 s and count as
+    /// dead after a minute.
+    fn strangers_live(&self, now: Instant) -> bool {
+        self.strangers_moved.is_some_and(|moved| now.since(moved) < self.settings.failover * 12)
+    }
+
+    /// Between two scans of the lease table. Each row is read by the fleet as a whole every few seconds, whatever its
+    /// size; that finds what beats and announcements do not tell. Without beats, rows are all there is to judge by.
+    fn scan_pause_at_rest(&self, now: Instant) -> Duration {
+        let failover = self.settings.failover;
+        if self.judges(now) { (failover * 2).max(self.grown(self.brisk() * 2)) } else { failover / 3 }
+    }
+
+    /// The table is looked at soon: something has changed, or was left half done.
+    fn scan_soon(&mut self, now: Instant) {
+        let pause = (self.brisk() / 2).max(self.grown(self.brisk()) / 5);
+        self.next_scan = self.next_scan.min(self.scan_asked.plus(pause)).max(now);
+    }
+
     /// Whether the table and the stream are still looked at: once draining, only for the sake of a shard that has ended.
-    fn looks(&self) -> bool {
+    fn looks_around(&self) -> bool {
         !self.draining || self.held.values().any(|held| held.ending.is_some())
     }
 
-    /// What follows from a new view of the table or the stream.
-    fn round(&mut self, now: Instant) {
-        self.advance_ends(now);
-        if self.draining {
-            return;
-        }
-        self.create_missing(now);
-        let mine = self.mine();
-        let standing = self.known.standing(now, self.settings.failover, &mine);
-        let share = share(&standing, self.settings.held_max);
-        self.take_some(now, &standing, share);
-        self.give_back(now, &standing, share);
-        if let Some(expiry) = self.known.next_expiry(now, self.settings.failover, &mine) {
-            self.next_scan = self.next_scan.min(expiry);
-        }
-    }
-
-    /// The leases this worker holds, takes, or whose tasks have not stopped yet.
-    fn mine(&self) -> BTreeSet<ShardId> {
-        self.held.keys().chain(&self.stopping).cloned().collect()
-    }
-
-    /// Makes rows for shards that have none, a batch at a time.
-    fn create_missing(&mut self, now: Instant) {
-        if !self.creating.is_empty() || !self.known.is_scanned() {
-            return;
-        }
-        let Some(listing) = &self.known.listing else { return };
-        let now_ms = self.settings.started_ms + now.elapsed().as_millis() as i64;
-        let mut rows = discovery::missing(&listing.shards, &self.known, self.settings.start, now_ms);
-        rows.truncate(CREATES_MAX);
-        for row in rows {
-            self.create(row);
-        }
-    }
-
-    fn create(&mut self, row: Lease) {
-        let ticket = self.ticket();
-        self.creating.insert(ticket, row.key.clone());
-        self.actions.push_back(Action::Write { ticket, write: Box::new(crate::Write::Create(row)) });
-    }
-
-    /// The answer to a creation. One that failed is found missing again by the next scan.
-    fn created(&mut self, now: Instant, result: Result<Lease, WriteFailed>) {
-        match result {
-            Ok(row) => self.known.observe(row, now),
-            Err(WriteFailed::Refused(Some(row))) => self.known.observe(*row, now),
-            Err(_) => self.next_scan = self.next_scan.min(now.plus(self.settings.failover / 20)),
-        }
-        if self.creating.is_empty() {
-            self.round(now);
-        }
-    }
-
-    /// Takes some of what is free, up to this worker's share: half of what it lacks a round, so that workers which start
-    /// together all get some, and at least two, so that a small fleet need not wait.
-    fn take_some(&mut self, now: Instant, standing: &Standing, share: usize) {
-        let lacking = share.saturating_sub(self.held.len());
-        let mut free: Vec<&ShardId> = standing.free.iter().filter(|key| !self.resting.contains_key(*key)).collect();
-        self.random.shuffle(&mut free);
-        let taken = free.len().min(lacking).min(lacking.div_ceil(2).max(2));
-        for key in &free[..taken] {
-            self.take(now, key);
-        }
-        if free.len().min(lacking) > taken || self.known.wants_scan() {
-            self.next_scan = self.next_scan.min(now.plus(self.settings.failover / 20));
-        }
-    }
-
-    /// Gives back one lease if this worker has held more than its share for the failover time, and another could have
-    /// it. Who gives back ends with no less than the other has then, so a fleet at rest makes no move.
-    fn give_back(&mut self, now: Instant, standing: &Standing, share: usize) {
-        let lightest = standing.live.values().min().copied();
-        let heavy = self.held.len() > share && lightest.is_some_and(|other| other + 2 <= self.held.len());
-        if !heavy {
-            self.heavy_since = None;
-            return;
-        }
-        let since = *self.heavy_since.get_or_insert(now);
-        let draining = self.held.values().any(|held| held.task == Task::Draining);
-        if draining || now.since(since) < self.settings.failover {
-            return;
-        }
-        let running: Vec<ShardId> =
-            self.held.iter().filter(|(_, held)| held.task == Task::Running).map(|(key, _)| key.clone()).collect();
-        if !running.is_empty() {
-            let key = running[self.random.below(running.len())].clone();
-            self.heavy_since = None;
-            self.resting.insert(key.clone(), now.plus(self.settings.failover * 2));
-            self.drain_task(&key);
-        }
-    }
-
-    fn drain(&mut self, now: Instant) {
-        self.draining = true;
-        let keys: Vec<ShardId> = self.held.keys().cloned().collect();
-        for key in keys {
-            self.drain_task(&key);
-            self.pump(now, &key);
-        }
-    }
-
-    fn finish_drain(&mut self) {
-        if self.held.is_empty() && self.stopping.is_empty() && !self.finished {
+    fn finish_drain(&mut self, now: Instant) {
+        if self.held.is_empty() && self.stopping.is_empty() && !self.finished && self.say_left(now) {
             self.finished = true;
             self.actions.push_back(Action::Finished);
         }
     }
-}
-
-/// This worker's fair share: what can be read, divided among the live owners and this worker, rounded up.
-fn share(standing: &Standing, held_max: Option<usize>) -> usize {
-    let fair = standing.readable.div_ceil(standing.live.len() + 1);
-    held_max.map_or(fair, |max| fair.min(max))
 }
 
 #[cfg(test)]

@@ -7,14 +7,17 @@
 mod coordinator;
 mod lease;
 mod member;
+mod plan;
 mod random;
 mod sequence;
 mod shard;
 
 pub use coordinator::{
-    Action, Ask, Coordinator, Event, Failed, Instant, LeaseLost, Reason, Settings, StartPosition, Ticket, WriteFailed,
+    Action, Ask, BeatFailed, Coordinator, Event, Failed, Instant, LeaseLost, Reason, Rows, Settings, StartPosition,
+    Ticket, WriteFailed,
 };
 pub use lease::{Commit, Epoch, Lease, Refused, Then, WorkerId, Write};
 pub use member::{Beaten, Load, Member, Standing};
+pub use plan::{Move, Piece, Place, Plan, plan};
 pub use sequence::{Checkpoint, SequenceNumber};
 pub use shard::{HashRange, Shard, ShardId};

@@ -22,6 +22,8 @@ pub struct Member {
     pub weight: u64,
     /// Millicores it may use.
     pub capacity: u32,
+    /// Leases it may hold; none: no limit.
+    pub held_max: Option<u32>,
     /// It has seen another consumer's workers alive, which take leases that are not renewed at their pace.
     pub strangers: bool,
 }

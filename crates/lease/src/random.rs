@@ -16,19 +16,8 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number below `limit`, which is not 0.
-    pub(crate) fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit as u64) as usize
-    }
-
     /// From half of 1 up to 1, to spread what many workers would do at once.
     pub(crate) fn half_to_one(&mut self) -> f64 {
         0.5 + (self.next() >> 11) as f64 / (1_u64 << 54) as f64
-    }
-
-    pub(crate) fn shuffle<T>(&mut self, items: &mut [T]) {
-        for last in (1..items.len()).rev() {
-            items.swap(last, self.below(last + 1));
-        }
     }
 }

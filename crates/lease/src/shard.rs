@@ -35,6 +35,23 @@ pub struct HashRange {
     pub end: u128,
 }
 
+impl HashRange {
+    /// The share of the hash-key space in none of the ranges, 0 to 1.
+    pub fn uncovered_by(mut ranges: Vec<Self>) -> f64 {
+        ranges.sort_by_key(|range| range.start);
+        // The next hash key that nothing so far covers; none once all are covered.
+        let (mut next, mut gap) = (Some(0_u128), 0_u128);
+        for range in ranges {
+            if let Some(low) = next {
+                gap += range.start.saturating_sub(low);
+                next = range.end.checked_add(1).map(|end| end.max(low));
+            }
+        }
+        let tail = next.map_or(0.0, |low| (u128::MAX - low) as f64 + 1.0);
+        (gap as f64 + tail) / 2_f64.powi(128)
+    }
+}
+
 /// A shard as ListShards (or a parent's last read) tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Shard {
@@ -45,6 +62,8 @@ pub struct Shard {
     pub parents: Vec<ShardId>,
     /// What it takes.
     pub hash_range: HashRange,
+    /// Where it begins: no record of it lies before. `None` where the source does not say.
+    pub starts_at: Option<SequenceNumber>,
     /// Where it ends, once it is closed; `None` while it is open or where the source does not say (`ChildShards`).
     pub ended_at: Option<SequenceNumber>,
 }

@@ -78,6 +78,7 @@ pub fn start(feed: Feed, clock: Clock, speed: f64) -> Result<Demo, String> {
     let pipeline = pipeline::assemble(&config, parts)?;
     let ports = supervisor::Ports {
         table: Arc::new(memory::LeaseTable::new(&config.worker.app)) as Arc<dyn LeaseTable>,
+        state: Arc::new(memory::StateTable::new(&format!("{}-state", config.worker.app))),
         stream: stream.clone(),
     };
     let spawn = pipeline::spawner(Arc::clone(&pipeline.shared));

@@ -224,6 +224,7 @@ mod tests {
             leases: 1,
             weight: 0,
             capacity: 1_000,
+            held_max: None,
             strangers: false,
         }
     }

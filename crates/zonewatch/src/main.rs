@@ -4,6 +4,7 @@
 #![allow(unreachable_pub)]
 
 mod budget;
+mod capacity;
 mod cli;
 mod clock;
 mod config;
@@ -14,6 +15,7 @@ mod filter;
 mod http;
 mod lines;
 mod liveness;
+mod load;
 mod observe;
 mod outlet;
 mod pipeline;

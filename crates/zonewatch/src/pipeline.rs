@@ -116,6 +116,7 @@ pub fn coordination(config: &Config, worker: &WorkerId) -> supervisor::Settings 
     supervisor::Settings {
         worker: worker.clone(),
         failover: Duration::from_secs(config.leases.failover_secs),
+        capacity: crate::capacity::millicores(),
         held_max: (config.leases.held_max > 0).then_some(config.leases.held_max as usize),
         start,
         create: if config.leases.create { Create::IfMissing } else { Create::Never },

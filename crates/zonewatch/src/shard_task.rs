@@ -9,6 +9,7 @@ use crate::budget::{Budget, Hold};
 use crate::clock::Clock;
 use crate::config::{Compression, Packing};
 use crate::epoch::{Epoch, Worked};
+use crate::load::Meter;
 use crate::observe::{Counts, Observer, Settings};
 use crate::outlet::Outlet;
 use crate::quarantine::Quarantine;
@@ -78,14 +79,16 @@ impl Observers {
         Self { idle: Mutex::new(idle), permits: Semaphore::new(count), reference }
     }
 
-    /// Lends an observer to `work`.
-    async fn with<T>(&self, work: impl FnOnce(&mut Observer) -> T) -> T {
+    /// Lends an observer to `work`, which waits for nothing; how long it was at work.
+    async fn with(&self, work: impl FnOnce(&mut Observer)) -> Duration {
         let _permit = self.permits.acquire().await.expect("the semaphore is never closed");
         let observer = self.idle().pop().expect("there are as many observers as permits");
         let mut lent = Lent { observers: self, observer: Some(observer) };
         let observer = lent.observer.as_mut().expect("it is given back at the end");
         observer.follow(&self.reference.borrow());
-        work(observer)
+        let begun = std::time::Instant::now();
+        work(observer);
+        begun.elapsed()
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Observer>> {
@@ -113,7 +116,10 @@ pub async fn run(held: Held, shared: Arc<Shared>) {
     }
     let mut task = ShardTask::new(held, shared);
     match task.work().await {
-        Ok(()) => info!(%shard, checkpoint = task.committed.as_str(), "shard handed back"),
+        Ok(()) => {
+            let (checkpoint, last_record_ms) = (task.committed.as_str(), task.last_record_ms);
+            info!(%shard, checkpoint, last_record_ms, "shard handed back");
+        }
         Err(LeaseLost) => {
             warn!(%shard, checkpoint = task.committed.as_str(), "lease lost; what was under way is left to the next owner");
         }
@@ -130,6 +136,10 @@ struct ShardTask {
     phase: watch::Receiver<Phase>,
     lease: Lease,
     series: ShardSeries,
+    /// What the shard costs.
+    meter: Meter,
+    /// When its last record was observed, and whether any was.
+    last_record_ms: Option<i64>,
     /// Records read and not yet observed, with what holds them.
     waiting: VecDeque<Record>,
     hold: Hold,
@@ -152,6 +162,8 @@ impl ShardTask {
             commits: held.commits,
             phase: held.phase,
             series,
+            meter: Meter::new(shared.clock.elapsed(), lease.load),
+            last_record_ms: None,
             waiting: VecDeque::new(),
             hold: Hold::nothing(&shared.budget),
             open: Epoch::new(&shared.settings, &shared.budget),
@@ -264,7 +276,11 @@ impl ShardTask {
             }
             let shard = self.lease.key.as_str();
             let open = &mut self.open;
-            shared.observers.with(|observer| open.observe(observer, shard, &record)).await;
+            let busy = shared.observers.with(|observer| open.observe(observer, shard, &record)).await;
+            self.meter.add(record.data.len(), busy);
+            if self.last_record_ms.replace(shared.clock.now_ms()).is_none() {
+                info!(shard, sequence_number = record.sequence.as_str(), "first record under this lease");
+            }
             if self.remake_through.as_ref().is_some_and(|through| record.sequence >= *through) {
                 self.open.closed = true;
             }
@@ -341,7 +357,7 @@ impl ShardTask {
             pending,
             read_until_ms: self.lease.read_until_ms,
             children: Vec::new(),
-            load: None,
+            load: self.meter.load(self.shared.clock.elapsed()),
             then,
         };
         self.lease = self.commits.commit(commit).await?;

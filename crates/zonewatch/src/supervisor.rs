@@ -15,7 +15,7 @@ pub use lease::LeaseLost;
 pub use status::{Board, Status};
 
 use crate::clock::Clock;
-use cloud::{Create, LeaseTable, Stream};
+use cloud::{Create, LeaseTable, StateTable, Stream};
 use driver::Driver;
 use futures_util::future::BoxFuture;
 use lease::{Lease, StartPosition, WorkerId};
@@ -30,9 +30,11 @@ use tokio::task::JoinHandle;
 pub struct Settings {
     /// This worker, unique in the fleet.
     pub worker: WorkerId,
-    /// Without a sign of its owner for this long a lease may be taken by others. Every call must end within a quarter of
-    /// it, so on a scaled clock it must still be a second or more of real time.
+    /// A lease whose owner never beats may be taken when its counter has rested for this long; workers beat ten times in
+    /// it. Every call must end within a quarter of it, so on a scaled clock it must still be seconds of real time.
     pub failover: Duration,
+    /// Millicores this worker may use.
+    pub capacity: u32,
     /// Leases held at most; `None`: no limit.
     pub held_max: Option<usize>,
     /// Where a stream that is read for the first time starts.
@@ -46,6 +48,8 @@ pub struct Settings {
 pub struct Ports {
     /// The lease table.
     pub table: Arc<dyn LeaseTable>,
+    /// The table of workers.
+    pub state: Arc<dyn StateTable>,
     /// The stream whose shards are leased.
     pub stream: Arc<dyn Stream>,
 }
@@ -174,7 +178,8 @@ where
         let looked = async {
             // The stream first: a table made for a stream that is not there would be left behind.
             ports.stream.shards().await?;
-            ports.table.ensure(create).await
+            ports.table.ensure(create).await?;
+            ports.state.ensure(create).await
         };
         match looked.await {
             Ok(()) => return Ok(ports),

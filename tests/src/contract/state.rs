@@ -16,6 +16,7 @@ fn member(name: &str, beat: u64) -> Member {
         leases: 3,
         weight: 2_000_000,
         capacity: 1_750,
+        held_max: None,
         strangers: false,
     }
 }
@@ -98,8 +99,9 @@ pub async fn announcements_of_two_survive_a_beat_in_between(table: &dyn StateTab
     assert_eq!(table.announce(&id, &shards(&["s", "t"])).await, Ok(true));
     assert_eq!(beat(table, &member("a", 2), &[]).await, shards(&["s", "t"]));
     assert_eq!(table.announce(&id, &shards(&["t", "u"])).await, Ok(true));
+    assert_eq!(table.announce(&id, &shards(&["v"])).await, Ok(true));
     // Heard is what the beat before this one answered, and not what came since.
-    assert_eq!(beat(table, &member("a", 3), &["s"]).await, shards(&["t", "u"]));
+    assert_eq!(beat(table, &member("a", 3), &["s"]).await, shards(&["t", "u", "v"]));
 }
 
 /// Nobody hears what is announced to a worker without a row, and no row comes of it.

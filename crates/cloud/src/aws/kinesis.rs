@@ -71,10 +71,12 @@ impl Stream {
             Some(text) => Some(self.sequence(LIST_SHARDS, text)?),
             None => None,
         };
+        let starting = shard.sequence_number_range().map(|range| range.starting_sequence_number());
         Ok(Shard {
             id: ShardId::new(shard.shard_id()),
             parents: parents.into_iter().flatten().map(ShardId::new).collect(),
             hash_range: self.hash_range(LIST_SHARDS, shard.hash_key_range())?,
+            starts_at: starting.and_then(SequenceNumber::parse),
             ended_at,
         })
     }
@@ -84,6 +86,7 @@ impl Stream {
             id: ShardId::new(shard.shard_id()),
             parents: shard.parent_shards().iter().map(|parent| ShardId::new(parent)).collect(),
             hash_range: self.hash_range(GET_RECORDS, shard.hash_key_range())?,
+            starts_at: None,
             ended_at: None,
         })
     }

@@ -20,12 +20,14 @@ const STANDING: &str = "standing";
 const LEASES: &str = "leases";
 const WEIGHT: &str = "weight";
 const CAPACITY: &str = "capacity";
+/// The greatest number stands for no limit.
+const HELD_MAX: &str = "heldMax";
 const STRANGERS: &str = "otherConsumers";
 /// Of the rows that we write and understand.
 const OUR_VERSION: u32 = 1;
 
 /// What a beat writes: everything but the key and what is announced.
-pub(super) fn attributes(member: &Member, expires: i64) -> [(&'static str, AttributeValue); 9] {
+pub(super) fn attributes(member: &Member, expires: i64) -> [(&'static str, AttributeValue); 10] {
     [
         (VERSION, number(OUR_VERSION)),
         (BEAT, number(member.beat)),
@@ -34,6 +36,7 @@ pub(super) fn attributes(member: &Member, expires: i64) -> [(&'static str, Attri
         (LEASES, number(member.leases)),
         (WEIGHT, number(member.weight)),
         (CAPACITY, number(member.capacity)),
+        (HELD_MAX, number(member.held_max.unwrap_or(u32::MAX))),
         (STRANGERS, AttributeValue::Bool(member.strangers)),
         (EXPIRES, number(expires)),
     ]
@@ -53,6 +56,7 @@ pub(super) fn parse(item: &Item) -> Option<Member> {
         leases: row.number(LEASES).ok()??,
         weight: row.number(WEIGHT).ok()??,
         capacity: row.number(CAPACITY).ok()??,
+        held_max: row.number(HELD_MAX).ok()?.filter(|max| *max < u32::MAX),
         strangers: *item.get(STRANGERS)?.as_bool().ok()?,
     })
 }
@@ -75,6 +79,7 @@ mod tests {
             leases: 3,
             weight: 2_000_000,
             capacity: 1_750,
+            held_max: Some(7),
             strangers: true,
         }
     }

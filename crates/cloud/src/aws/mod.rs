@@ -10,16 +10,20 @@ mod failure;
 mod firehose;
 mod inspect;
 mod kinesis;
+mod logs;
 mod member;
 mod row;
 mod state;
 mod table;
+mod watch;
 
 pub use dynamodb::LeaseTable;
 pub use firehose::DeliveryStream;
 pub use inspect::{Allowed, Inspect, StreamSummary, TableSummary};
 pub use kinesis::Stream;
+pub use logs::{Logs, Subscription};
 pub use state::StateTable;
+pub use watch::{Clock, Seen, Watch};
 
 use crate::Error;
 use aws_config::retry::RetryConfig;

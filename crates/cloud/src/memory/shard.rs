@@ -66,6 +66,8 @@ impl ShardLog {
             id: self.id.clone(),
             parents: self.parents.clone(),
             hash_range: self.hash_range,
+            // A stream in memory is never made again.
+            starts_at: None,
             ended_at: self.closed.as_ref().map(|closed| sequence(closed.at)),
         }
     }

@@ -106,6 +106,7 @@ mod tests {
             id: ShardId::new(name),
             parents: parents.iter().map(|parent| ShardId::new(parent)).collect(),
             hash_range: HashRange { start: 0, end: u128::MAX },
+            starts_at: None,
             ended_at: if open { None } else { SequenceNumber::parse("9") },
         }
     }

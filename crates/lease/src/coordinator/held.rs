@@ -3,6 +3,7 @@
 //! Invariant: at most one write of a lease is under way, and as long as its fate is unknown it is asked about or sent
 //! again unchanged; so at most one write can take effect for a counter, and the row tells whether it has.
 
+use super::moving::Going;
 use super::{Ask, Instant, Reason, Ticket};
 use crate::{Commit, Lease, Shard, Then, WorkerId, Write};
 
@@ -21,6 +22,10 @@ pub(super) struct Held {
     pub(super) waiting: Option<(Ask, Commit)>,
     /// The end of the shard, waiting for the children's rows.
     pub(super) ending: Option<End>,
+    /// Whose it will be.
+    pub(super) going: Option<Going>,
+    /// Since when it is this worker's.
+    pub(super) taken_at: Instant,
     /// Attempts that failed since the last success.
     pub(super) failures: u32,
 }
@@ -87,6 +92,11 @@ pub(super) enum Fate {
 }
 
 impl Writing {
+    /// Whether the lease is not this worker's any more once it has happened.
+    pub(super) fn lets_go(&self) -> bool {
+        matches!(&self.write, Write::Commit { commit, .. } if commit.then != Then::Keep)
+    }
+
     pub(super) fn is_renewal(&self) -> bool {
         matches!(self.write, Write::Renew { .. })
     }
@@ -116,14 +126,14 @@ impl Held {
 
     /// Gives the lease back as it is. `None` if that would claim a checkpoint which another consumer wrote; such a lease
     /// is left to expire.
-    pub(super) fn release(&self) -> Option<Commit> {
+    pub(super) fn release(&self, then: Then) -> Option<Commit> {
         self.row.checkpoint_is_ours().then(|| Commit {
             checkpoint: self.row.checkpoint.clone(),
             pending: self.row.pending.clone(),
             read_until_ms: None,
             children: Vec::new(),
             load: None,
-            then: Then::Release,
+            then,
         })
     }
 

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 impl Coordinator {
     /// Sends a take. The lease counts as held from now on, but has no task.
-    pub(super) fn take(&mut self, now: Instant, key: &ShardId) {
-        let Some(row) = self.known.row(key).cloned() else { return };
-        let reason = if row.actual_owner().is_none() { Reason::Free } else { Reason::Expired };
+    pub(super) fn take(&mut self, now: Instant, key: &ShardId, reason: Reason) {
+        let Some(row) = self.known.row(key).filter(|_| !self.is_busy(key)).cloned() else { return };
+        let anew = self.known.is_former(&row, self.settings.failover);
         let unpinned = row.start_ms.is_none() && matches!(row.checkpoint, Checkpoint::Latest | Checkpoint::AtTimestamp);
         let start_ms = match self.settings.start {
             StartPosition::AtTimestamp(ms) => ms,
@@ -23,7 +23,7 @@ impl Coordinator {
             from: row.owner.clone(),
             owner: self.settings.worker.clone(),
             start_ms: unpinned.then_some(start_ms),
-            anew: false,
+            anew,
         };
         let held = Held {
             row,
@@ -32,19 +32,26 @@ impl Coordinator {
             writing: None,
             waiting: None,
             ending: None,
+            going: None,
+            taken_at: now,
             failures: 0,
         };
         self.held.insert(key.clone(), held);
         self.send(now, key, write, None);
     }
 
-    fn send(&mut self, now: Instant, key: &ShardId, write: Write, ask: Option<Ask>) {
+    pub(super) fn send(&mut self, now: Instant, key: &ShardId, write: Write, ask: Option<Ask>) {
         let ticket = self.ticket();
         if let Some(held) = self.held.get_mut(key) {
             let step = Step::Sent(ticket);
             let action = Action::Write { ticket, write: Box::new(write.clone()) };
-            held.writing = Some(Writing { write, ask, sent_first: now, sent_last: now, step, uncertain: false });
+            let write = Writing { write, ask, sent_first: now, sent_last: now, step, uncertain: false };
+            let lets_go = write.lets_go();
+            held.writing = Some(write);
             self.actions.push_back(action);
+            if lets_go {
+                self.weigh_evidence();
+            }
         }
     }
 
@@ -56,53 +63,58 @@ impl Coordinator {
             return;
         }
         let counter = held.row.counter;
-        if let Some((ask, commit)) = held.waiting.take() {
+        if let Some((ask, mut commit)) = held.waiting.take() {
             // Invariant 2. A table cannot check it, so a task with this defect loses its lease instead.
             if commit.checkpoint.is_behind(&held.row.checkpoint) {
                 self.actions.push_back(Action::Answer { ask, result: Err(LeaseLost) });
                 self.remove(now, key, Reason::Backwards, None);
                 return;
             }
+            if commit.then == Then::Release && commit.checkpoint != Checkpoint::ShardEnd {
+                commit.then = self.next_owner(key);
+            }
             self.send(now, key, Write::Commit { key: key.clone(), counter, commit }, Some(ask));
         } else if held.task == Task::Over {
-            match held.release() {
+            let then = self.next_owner(key);
+            match self.held[key].release(then) {
                 Some(commit) => self.send(now, key, Write::Commit { key: key.clone(), counter, commit }, None),
                 None => self.remove(now, key, Reason::Released, None),
             }
-        } else if now >= self.renewal_due(&self.held[key]) {
+        } else if now >= self.renewal_due(now, &self.held[key]) {
             self.send(now, key, Write::Renew { key: key.clone(), counter }, None);
         }
     }
 
-    /// A third of the failover time after the last write, as KCL does; never while a hand-over is under way, since no
-    /// renewal can succeed then.
-    fn renewal_due(&self, held: &Held) -> Instant {
+    /// Some time after its last write, whatever that was; never while a hand-over is under way, since no renewal can
+    /// succeed then.
+    fn renewal_due(&self, now: Instant, held: &Held) -> Instant {
         let never = Duration::MAX;
-        let after = if held.is_handing_over(&self.settings.worker) { never } else { self.settings.failover / 3 };
+        let after = if held.is_handing_over(&self.settings.worker) { never } else { self.renewal_pause(now) };
         held.valid_from.plus(after)
     }
 
     pub(super) fn held_wake_at(&self) -> Option<Instant> {
-        self.held.values().map(|held| self.wake_of(held)).min()
+        let now = self.ticked;
+        self.held.values().map(|held| self.wake_of(now, held)).chain(self.evidence_wake_at(now)).min()
     }
 
     /// When something is due for a lease: its write, its renewal, or giving it up.
-    fn wake_of(&self, held: &Held) -> Instant {
-        let end = held.valid_from.plus(self.hold());
+    fn wake_of(&self, now: Instant, held: &Held) -> Instant {
+        let end = self.own_end(held);
         match held.writing.as_ref().map(|writing| writing.step) {
             Some(Step::SendAt(at) | Step::ReadAt(at)) => at.min(end),
             Some(Step::Sent(_) | Step::Reading(_)) => end,
-            None => self.renewal_due(held).min(end),
+            None => self.renewal_due(now, held).min(end),
         }
     }
 
     /// Gives up what has run out, and does what is due.
     pub(super) fn tick_held(&mut self, now: Instant) {
-        let due = self.held.iter().filter(|(_, held)| now >= self.wake_of(held));
+        let due = self.held.iter().filter(|(_, held)| now >= self.wake_of(now, held));
         let keys: Vec<ShardId> = due.map(|(key, _)| key.clone()).collect();
         for key in keys {
             let Some(held) = self.held.get(&key) else { continue };
-            if now >= held.valid_from.plus(self.hold()) {
+            if now >= self.own_end(held) {
                 self.remove(now, &key, Reason::NotRenewed, None);
                 continue;
             }
@@ -113,6 +125,7 @@ impl Coordinator {
                 None => self.pump(now, &key),
             }
         }
+        self.give_evidence(now);
     }
 
     fn send_again(&mut self, now: Instant, key: &ShardId) {
@@ -144,9 +157,10 @@ impl Coordinator {
             return;
         }
         let Some(key) = self.waiting_for(Step::Sent(ticket)) else { return };
+        self.beats.answered(now, matches!(result, Ok(_) | Err(WriteFailed::Refused(_))));
         match result {
             Ok(row) => self.happened(now, &key, row, |writing| writing.sent_last),
-            Err(WriteFailed::Refused(row)) => self.judge(now, &key, row.map(|row| *row)),
+            Err(WriteFailed::Refused(row)) => self.believe(now, &key, row.map(|row| *row)),
             Err(WriteFailed::NotWritten(failed)) => self.try_later(now, &key, failed, Step::SendAt),
             Err(WriteFailed::Unknown) => {
                 if let Some(writing) = self.held.get_mut(&key).and_then(|held| held.writing.as_mut()) {
@@ -158,9 +172,17 @@ impl Coordinator {
     }
 
     pub(super) fn row_read(&mut self, now: Instant, ticket: Ticket, result: Result<Option<Lease>, Failed>) {
+        if let Some(key) = self.looks.remove(&ticket) {
+            if let Ok(Some(row)) = result {
+                self.see(now, row);
+                self.looked_at(now, &key);
+                self.take_children(now, &key);
+            }
+            return;
+        }
         let Some(key) = self.waiting_for(Step::Reading(ticket)) else { return };
         match result {
-            Ok(row) => self.judge(now, &key, row),
+            Ok(row) => self.believe(now, &key, row),
             Err(failed) => self.try_later(now, &key, failed, Step::ReadAt),
         }
     }
@@ -177,7 +199,7 @@ impl Coordinator {
     }
 
     /// Believes the row.
-    fn judge(&mut self, now: Instant, key: &ShardId, row: Option<Lease>) {
+    fn believe(&mut self, now: Instant, key: &ShardId, row: Option<Lease>) {
         let Some(held) = self.held.get(key) else { return };
         let Some(row) = row else {
             self.remove(now, key, Reason::Lost, None);
@@ -188,7 +210,7 @@ impl Coordinator {
             Fate::Happened => self.happened(now, key, row, |writing| writing.sent_first),
             // Somebody else may want it as well; the next round decides anew.
             Fate::Open if taking => {
-                self.known.observe(row, now);
+                self.see(now, row);
                 self.held.remove(key);
             }
             Fate::Open => self.try_later(now, key, Failed { retry_after: Duration::ZERO }, Step::SendAt),
@@ -211,23 +233,18 @@ impl Coordinator {
         let before = std::mem::replace(&mut held.row, row.clone());
         held.valid_from = sent(&writing);
         held.failures = 0;
-        self.known.observe(row.clone(), now);
+        let task = held.task;
+        self.see(now, row.clone());
+        self.weigh_evidence();
         if let Some(ask) = writing.ask {
             self.actions.push_back(Action::Answer { ask, result: Ok(Box::new(row.clone())) });
         }
-        if let Task::Taking(reason) = held.task {
+        if let Task::Taking(reason) = task {
             self.taken(now, key, row, before.owner, reason);
-        } else if let Write::Commit {
-            commit: Commit { then: Then::Release | Then::HandTo(_), checkpoint, .. }, ..
-        } = &writing.write
+        } else if let Write::Commit { commit, .. } = &writing.write
+            && commit.then != Then::Keep
         {
-            let ended = *checkpoint == Checkpoint::ShardEnd;
-            self.remove(now, key, if ended { Reason::Ended } else { Reason::Released }, None);
-            if ended {
-                // The children are free now.
-                self.next_scan = now;
-                self.next_listing = self.next_listing.min(now.plus(self.settings.failover / 2));
-            }
+            self.let_go(now, key, commit);
             return;
         } else if row.checkpoint_owner.as_ref() == Some(&self.settings.worker) {
             self.drain_task(key);
@@ -235,12 +252,30 @@ impl Coordinator {
         self.pump(now, key);
     }
 
+    /// The last write of a lease has happened.
+    fn let_go(&mut self, now: Instant, key: &ShardId, commit: &Commit) {
+        let going = self.held.get_mut(key).and_then(|held| held.going.take());
+        match &commit.then {
+            Then::HandTo(to) => {
+                self.remove(now, key, Reason::Moved, None);
+                self.handed(now, key, going, to);
+            }
+            _ if commit.checkpoint == Checkpoint::ShardEnd => {
+                self.remove(now, key, Reason::Ended, None);
+                self.look_at_family(&commit.children);
+                self.next_listing = self.next_listing.min(now.plus(self.settings.failover / 2));
+            }
+            _ => self.remove(now, key, Reason::Released, None),
+        }
+    }
+
     fn taken(&mut self, now: Instant, key: &ShardId, row: Lease, from: Option<WorkerId>, reason: Reason) {
         // A take whose fate was learned too late is a lease that others may take soon.
-        let running = !self.draining && now < self.held[key].valid_from.plus(self.hold());
+        let running = !self.draining && now < self.own_end(&self.held[key]);
         if let Some(held) = self.held.get_mut(key) {
             held.task = if running { Task::Running } else { Task::Over };
         }
+        self.weigh_evidence();
         self.actions.push_back(Action::Moved { key: key.clone(), counter: row.counter, other: from, reason });
         if running {
             let checkpoint_is_ours = row.checkpoint_is_ours();
@@ -251,23 +286,28 @@ impl Coordinator {
     }
 
     /// The lease is no longer held. `row` is what a loss was learned from.
-    fn remove(&mut self, now: Instant, key: &ShardId, reason: Reason, row: Option<Lease>) {
+    pub(super) fn remove(&mut self, now: Instant, key: &ShardId, reason: Reason, row: Option<Lease>) {
         let Some(held) = self.held.remove(key) else { return };
+        self.weigh_evidence();
         for ask in held.asks() {
             self.actions.push_back(Action::Answer { ask, result: Err(LeaseLost) });
         }
         let other = row.as_ref().and_then(|row| row.actual_owner().cloned());
         if let Some(row) = row {
-            self.known.observe(row, now);
+            self.see(now, row);
         }
         if matches!(held.task, Task::Taking(_)) {
+            // A write of ours that was given up has landed meanwhile.
+            if other.as_ref() == Some(&self.settings.worker) && !self.draining {
+                self.take(now, key, Reason::Handed);
+            }
             return;
         }
         let counter = held.row.counter;
         self.actions.push_back(Action::Moved { key: key.clone(), counter, other, reason });
         if held.task != Task::Over {
             self.stopping.insert(key.clone());
-            if !matches!(reason, Reason::Released | Reason::Ended) {
+            if !matches!(reason, Reason::Released | Reason::Moved | Reason::Ended) {
                 self.actions.push_back(Action::Stop { key: key.clone() });
             }
         }
@@ -360,6 +400,7 @@ impl Coordinator {
 
     pub(super) fn task_stopped(&mut self, now: Instant, key: &ShardId) {
         if self.stopping.remove(key) {
+            self.scan_soon(now);
             return;
         }
         let Some(held) = self.held_by_task(key) else { return };

@@ -1,6 +1,7 @@
 //! What goes into the coordinator and what comes out.
 
-use crate::{Commit, Lease, Shard, ShardId, WorkerId, Write};
+use crate::{Beaten, Commit, Lease, Member, Shard, ShardId, WorkerId, Write};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -35,9 +36,12 @@ impl Instant {
 pub struct Settings {
     /// This worker.
     pub worker: WorkerId,
-    /// Without a sign of its owner for this long a lease may be taken by others (KCL's `failoverTimeMillis`: 10 s). All
-    /// workers of an application must agree on it. The driver must end every call within a quarter of it.
+    /// A lease whose counter rests for this long may be taken, if its owner has no beat (KCL's `failoverTimeMillis`:
+    /// 10 s). Workers beat ten times in it and count as dead after three missed beats. All workers of an application must
+    /// agree on it. The driver must end every call within a quarter of it.
     pub failover: Duration,
+    /// Millicores this worker may use.
+    pub capacity: u32,
     /// Leases this worker holds at most; `None`: no limit.
     pub held_max: Option<usize>,
     /// Where a shard that is read for the first time starts.
@@ -72,6 +76,26 @@ pub struct Failed {
     pub retry_after: Duration,
 }
 
+/// Why a beat was not answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BeatFailed {
+    /// Certainly not written.
+    NotWritten(Failed),
+    /// No answer: it may have been written, or may still be.
+    Unknown,
+}
+
+/// What a scan of the lease table brought.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rows {
+    /// The leases.
+    pub leases: Vec<Lease>,
+    /// Rows that can't be read as leases: they are there, nobody can have them, and nobody knows how far their shards are.
+    pub unreadable: Vec<ShardId>,
+    /// Another consumer's workers, by a number that moves while they live.
+    pub strangers: BTreeMap<String, i64>,
+}
+
 /// Why a write did not happen, or may not have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WriteFailed {
@@ -89,11 +113,38 @@ pub enum WriteFailed {
 pub enum Event {
     /// The answer to [`Action::ListShards`].
     Shards(Result<Vec<Shard>, Failed>),
-    /// Rows of the scan whose answer comes next that can't be read as leases: they are there, nobody can have them, and
-    /// nobody knows how far their shards are.
-    Unreadable(Vec<ShardId>),
     /// The answer to [`Action::Scan`].
-    Rows(Result<Vec<Lease>, Failed>),
+    Rows(Result<Rows, Failed>),
+    /// The answer to [`Action::Owned`].
+    Owned {
+        /// Of the action.
+        ticket: Ticket,
+        /// The rows.
+        result: Result<Vec<Lease>, Failed>,
+    },
+    /// The answer to [`Action::Beat`].
+    Beaten {
+        /// Of the action.
+        ticket: Ticket,
+        /// What was found in this worker's row.
+        result: Result<Beaten, BeatFailed>,
+    },
+    /// The answer to [`Action::ScanMembers`].
+    Members(Result<Vec<Member>, Failed>),
+    /// The answer to [`Action::ReadMembers`].
+    MembersRead {
+        /// Of the action.
+        ticket: Ticket,
+        /// The rows that are there.
+        result: Result<Vec<Member>, Failed>,
+    },
+    /// The answer to [`Action::Announce`].
+    Announced {
+        /// Of the action.
+        ticket: Ticket,
+        /// Whether that worker has a row.
+        result: Result<bool, Failed>,
+    },
     /// The answer to [`Action::Write`].
     Wrote {
         /// Of the action.
@@ -145,6 +196,52 @@ pub enum Action {
     ListShards,
     /// Read all lease rows. One at a time.
     Scan,
+    /// Read the rows whose owner is this worker.
+    Owned {
+        /// Comes back in the answer.
+        ticket: Ticket,
+        /// Whose.
+        owner: WorkerId,
+    },
+    /// Write this worker's own row of the state table.
+    Beat {
+        /// Comes back in the answer.
+        ticket: Ticket,
+        /// The row.
+        member: Box<Member>,
+        /// Announcements that need not be repeated.
+        heard: Vec<ShardId>,
+    },
+    /// Read every worker's row. One at a time.
+    ScanMembers,
+    /// Read some workers' rows, consistently.
+    ReadMembers {
+        /// Comes back in the answer.
+        ticket: Ticket,
+        /// Whose.
+        ids: Vec<WorkerId>,
+    },
+    /// Tell a worker that leases come to it.
+    Announce {
+        /// Comes back in the answer.
+        ticket: Ticket,
+        /// Whom.
+        to: WorkerId,
+        /// Which.
+        shards: Vec<ShardId>,
+    },
+    /// Remove a dead worker's row, if its beat is still this one. Needs no answer.
+    Remove {
+        /// Whose.
+        id: WorkerId,
+        /// Its last beat.
+        beat: u64,
+    },
+    /// A lease is about to come: whatever makes its start quick can be made ready.
+    Prepare {
+        /// The row as it is now.
+        lease: Box<Lease>,
+    },
     /// Write a row.
     Write {
         /// Comes back in the answer.
@@ -215,10 +312,14 @@ impl std::error::Error for LeaseLost {}
 pub enum Reason {
     /// Taken: nobody had it.
     Free,
-    /// Taken: its owner had been silent for the failover time.
+    /// Taken: its owner had been silent for too long.
     Expired,
+    /// Taken: its owner, this worker's former self perhaps, has made it this worker's.
+    Handed,
     /// Given back.
     Released,
+    /// Handed to another worker.
+    Moved,
     /// The shard has ended.
     Ended,
     /// Another worker has it, or the row is gone.
@@ -235,7 +336,9 @@ impl Reason {
         match self {
             Self::Free => "free",
             Self::Expired => "expired",
+            Self::Handed => "handed",
             Self::Released => "released",
+            Self::Moved => "moved",
             Self::Ended => "ended",
             Self::Lost => "lost",
             Self::NotRenewed => "not_renewed",
@@ -245,6 +348,6 @@ impl Reason {
 
     /// Whether the lease came.
     pub fn is_take(self) -> bool {
-        matches!(self, Self::Free | Self::Expired)
+        matches!(self, Self::Free | Self::Expired | Self::Handed)
     }
 }

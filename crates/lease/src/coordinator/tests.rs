@@ -1,7 +1,9 @@
 //! One coordinator against a table whose answers the test chooses.
 
 use super::*;
-use crate::{Checkpoint, Commit, Epoch, HashRange, SequenceNumber, Shard, Then, WorkerId, Write};
+use crate::{
+    Beaten, Checkpoint, Commit, Epoch, HashRange, Member, SequenceNumber, Shard, Standing, Then, WorkerId, Write,
+};
 
 struct Bench {
     coordinator: Coordinator,
@@ -10,6 +12,12 @@ struct Bench {
     shards: Vec<Shard>,
     /// What the table does with writes that are not creations.
     writes: Writes,
+    /// The table of workers: rows, announcements, and whether it answers.
+    members: BTreeMap<WorkerId, (Member, Vec<ShardId>)>,
+    state_answers: bool,
+    /// Those whose beat moves with time.
+    alive: Vec<WorkerId>,
+    strangers: BTreeMap<String, i64>,
     sent: Vec<Write>,
     told: Vec<Action>,
 }
@@ -56,6 +64,7 @@ impl Bench {
         let settings = Settings {
             worker: WorkerId::new("me"),
             failover: ms(10_000),
+            capacity: 1_000,
             held_max: None,
             start: StartPosition::TrimHorizon,
             started_ms: 0,
@@ -65,8 +74,12 @@ impl Bench {
             coordinator: Coordinator::new(settings, 1),
             now: Instant::default(),
             table: BTreeMap::new(),
-            shards: vec![Shard { id: key(), parents: Vec::new(), hash_range, ended_at: None }],
+            shards: vec![Shard { id: key(), parents: Vec::new(), hash_range, starts_at: None, ended_at: None }],
             writes: Writes::Answered,
+            members: BTreeMap::new(),
+            state_answers: true,
+            alive: Vec::new(),
+            strangers: BTreeMap::new(),
             sent: Vec::new(),
             told: Vec::new(),
         }
@@ -75,7 +88,7 @@ impl Bench {
     /// The same with its lease held.
     fn holding() -> Self {
         let mut bench = Self::new();
-        bench.run(ms(1));
+        bench.run(ms(2_100));
         assert_eq!(bench.row().owner, Some(WorkerId::new("me")));
         assert!(matches!(bench.told[..], [Action::Moved { .. }, Action::Start { .. }]), "{:?}", bench.told);
         bench.told.clear();
@@ -106,12 +119,96 @@ impl Bench {
     fn perform(&mut self, action: Action) {
         let event = match action {
             Action::ListShards => Event::Shards(Ok(self.shards.clone())),
-            Action::Scan => Event::Rows(Ok(self.table.values().cloned().collect())),
+            Action::Scan => {
+                let leases = self.table.values().cloned().collect();
+                Event::Rows(Ok(Rows { leases, strangers: self.strangers.clone(), ..Rows::default() }))
+            }
+            Action::Owned { ticket, owner } => {
+                let owned = self.table.values().filter(|row| row.owner.as_ref() == Some(&owner));
+                Event::Owned { ticket, result: Ok(owned.cloned().collect()) }
+            }
+            state @ (Action::Beat { .. }
+            | Action::ScanMembers
+            | Action::ReadMembers { .. }
+            | Action::Announce { .. }
+            | Action::Remove { .. }) => match self.state(state) {
+                Some(event) => event,
+                None => return,
+            },
             Action::Read { ticket, key } => Event::Row { ticket, result: Ok(self.table.get(&key).cloned()) },
             Action::Write { ticket, write } => Event::Wrote { ticket, result: self.write(&write) },
             told => return self.told.push(told),
         };
         self.coordinator.handle(self.now, event);
+    }
+
+    fn state(&mut self, action: Action) -> Option<Event> {
+        let beat = (self.now.elapsed().as_millis() / 1_000) as u64;
+        for id in &self.alive {
+            self.members.get_mut(id).unwrap().0.beat = beat;
+        }
+        let failed = Failed { retry_after: Duration::ZERO };
+        let answers = self.state_answers;
+        Some(match action {
+            Action::Beat { ticket, .. } if !answers => {
+                Event::Beaten { ticket, result: Err(BeatFailed::NotWritten(failed)) }
+            }
+            Action::Beat { ticket, member, heard } => {
+                let row = self.members.entry(member.id.clone()).or_insert_with(|| ((*member).clone(), Vec::new()));
+                row.0 = *member;
+                row.1.retain(|shard| !heard.contains(shard));
+                Event::Beaten { ticket, result: Ok(Beaten { coming: row.1.clone() }) }
+            }
+            Action::ScanMembers => {
+                let all = self.members.values().map(|row| row.0.clone()).collect();
+                Event::Members(if answers { Ok(all) } else { Err(failed) })
+            }
+            Action::ReadMembers { ticket, ids } => {
+                let rows = ids.iter().filter_map(|id| self.members.get(id)).map(|row| row.0.clone()).collect();
+                Event::MembersRead { ticket, result: if answers { Ok(rows) } else { Err(failed) } }
+            }
+            Action::Announce { ticket, to, shards } => {
+                let row = self.members.get_mut(&to).filter(|_| answers);
+                let result = Ok(row.is_some());
+                if let Some(row) = row {
+                    row.1.extend(shards);
+                }
+                Event::Announced { ticket, result }
+            }
+            Action::Remove { id, beat } => {
+                self.members.retain(|member, row| *member != id || row.0.beat != beat);
+                return None;
+            }
+            other => panic!("{other:?} is not about workers"),
+        })
+    }
+
+    /// Another worker, alive until it is taken out of `alive`.
+    fn neighbour(&mut self, name: &str) -> WorkerId {
+        let id = WorkerId::new(name);
+        let member = Member {
+            id: id.clone(),
+            beat: 0,
+            period: ms(1_000),
+            standing: Standing::Active,
+            leases: 1,
+            weight: 1_000,
+            capacity: 1_000,
+            held_max: None,
+            strangers: false,
+        };
+        self.members.insert(id.clone(), (member, Vec::new()));
+        self.alive.push(id.clone());
+        id
+    }
+
+    /// More shards, that are free.
+    fn more_shards(&mut self, names: &[&str]) {
+        for name in names {
+            let shard = Shard { id: ShardId::new(name), ..self.shards[0].clone() };
+            self.table.insert(shard.id.clone(), Lease::fresh(shard.id.clone(), Checkpoint::TrimHorizon));
+            self.shards.push(shard);
+        }
     }
 
     fn write(&mut self, write: &Write) -> Result<Lease, WriteFailed> {
@@ -161,18 +258,19 @@ fn no_row_is_made_before_the_table_was_looked_at() {
     bench.coordinator.tick(bench.now);
     bench.coordinator.handle(bench.now, Event::Shards(Ok(bench.shards.clone())));
     let actions: Vec<Action> = std::iter::from_fn(|| bench.coordinator.poll()).collect();
-    assert_eq!(actions, [Action::ListShards, Action::Scan]);
+    let written = actions.iter().any(|action| matches!(action, Action::Write { .. }));
+    assert!(!written && actions.contains(&Action::Scan), "{actions:?}");
 }
 
 #[test]
 fn an_idle_lease_is_renewed_and_a_commit_renews_too() {
     let mut bench = Bench::holding();
-    bench.run(ms(3_400));
+    bench.run(ms(5_100));
     assert!(matches!(bench.sent[..], [Write::Renew { counter: 1, .. }]), "{:?}", bench.sent);
     bench.run(ms(3_000));
     bench.commit(1, commit(5, Then::Keep));
     bench.sent.clear();
-    bench.run(ms(3_200));
+    bench.run(ms(4_800));
     assert_eq!(bench.sent, []);
 }
 
@@ -231,50 +329,11 @@ fn who_finds_another_owner_in_the_row_stops() {
 }
 
 #[test]
-fn a_lease_that_cannot_be_renewed_is_given_up_before_others_may_take_it() {
-    let mut bench = Bench::holding();
-    bench.writes = Writes::Throttled;
-    bench.run(ms(8_900));
-    assert_eq!(bench.moves(), []);
-    bench.run(ms(200));
-    assert_eq!(bench.moves(), [Reason::NotRenewed]);
-    assert!(bench.told.contains(&Action::Stop { key: key() }));
-    // Not begun again before the task has stopped, however free the lease is.
-    bench.writes = Writes::Answered;
-    bench.told.clear();
-    bench.run(ms(60_000));
-    assert_eq!(bench.told, []);
-    bench.coordinator.handle(bench.now, Event::TaskStopped { key: key() });
-    bench.run(ms(5_000));
-    assert_eq!(bench.moves(), [Reason::Expired]);
-}
-
-#[test]
-fn a_refused_take_is_not_mine_even_if_the_row_has_my_name() {
-    let mut bench = Bench::new();
-    let row = Lease { owner: Some(WorkerId::new("me")), counter: 4, ..Lease::fresh(key(), Checkpoint::TrimHorizon) };
-    bench.table.insert(key(), row);
-    // A former life's row is anybody's: taken only once its counter has rested.
-    bench.run(ms(9_900));
-    assert_eq!(bench.told, []);
-    // Another process of this name was faster by a moment: the scan is older than its take.
-    bench.coordinator.tick(bench.now.plus(ms(100)));
-    bench.now = bench.now.plus(ms(100));
-    let Some(Action::Scan) = bench.coordinator.poll() else { panic!("no scan when the lease expires") };
-    let rows = Event::Rows(Ok(vec![bench.row().clone()]));
-    bench.row().counter = 5;
-    bench.coordinator.handle(bench.now, rows);
-    bench.run(ms(9_000));
-    assert_eq!(bench.told, []);
-    assert!(matches!(bench.sent[..], [Write::Take { counter: 4, .. }]), "{:?}", bench.sent);
-}
-
-#[test]
 fn another_consumers_checkpoint_voids_the_pending_epoch() {
     let mut bench = Bench::new();
     let row = Lease { own_checkpoint: Some(at(5)), pending: epoch(6), ..Lease::fresh(key(), at(9)) };
     bench.table.insert(key(), row);
-    bench.run(ms(1));
+    bench.run(ms(2_100));
     let start = bench.told.iter().find_map(|action| match action {
         Action::Start { lease, checkpoint_is_ours } => Some((lease.pending.clone(), *checkpoint_is_ours)),
         _ => None,
@@ -287,11 +346,11 @@ fn a_hand_over_that_another_asks_for_drains_the_shard() {
     let mut bench = Bench::holding();
     bench.row().checkpoint_owner = Some(WorkerId::new("me"));
     bench.row().owner = Some(WorkerId::new("next"));
-    bench.run(ms(3_500));
+    bench.run(ms(5_100));
     assert_eq!(bench.told, [Action::Drain { key: key() }]);
     bench.commit(1, commit(5, Then::Release));
-    assert_eq!((bench.row().owner.clone(), bench.row().checkpoint.clone()), (None, at(5)));
-    assert_eq!(bench.moves(), [Reason::Released]);
+    assert_eq!((bench.row().owner.clone(), bench.row().checkpoint.clone()), (Some(WorkerId::new("next")), at(5)));
+    assert_eq!(bench.moves(), [Reason::Moved]);
 }
 
 #[test]
@@ -337,3 +396,5 @@ fn a_merged_child_waits_until_its_other_parent_has_a_row() {
     assert_eq!(bench.answers(), [(1, Some(Checkpoint::ShardEnd))]);
     assert_eq!(bench.table[&ShardId::new("child")].owner, None, "its other parent has not ended");
 }
+
+mod fleet;

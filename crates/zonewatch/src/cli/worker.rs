@@ -98,13 +98,14 @@ async fn work(config: Config, exposition: Exposition) -> Result<(), Failure> {
     };
     let pipeline = pipeline::assemble(&config, parts).map_err(Failure::run)?;
     let settings = pipeline::coordination(&config, &worker);
-    let (stream, table) = (config.source.stream.clone(), table_of(&config));
+    let (stream, table, state) = (config.source.stream.clone(), table_of(&config), state_table_of(&config));
     // Renewals have connections of their own, on the runtime that makes them.
     let build_ports = move || -> futures_util::future::BoxFuture<'static, Result<supervisor::Ports, Error>> {
         Box::pin(async move {
             let clients = Clients::from_env().await?;
             let stream: Arc<dyn Stream> = Arc::new(clients.stream(&stream));
-            Ok(supervisor::Ports { table: Arc::new(clients.lease_table(&table)), stream })
+            let (table, state) = (clients.lease_table(&table), clients.state_table(&state));
+            Ok(supervisor::Ports { table: Arc::new(table), state: Arc::new(state), stream })
         })
     };
     let spawn = pipeline::spawner(Arc::clone(&pipeline.shared));
@@ -193,6 +194,11 @@ async fn delivery_streams(clients: &Clients, names: &[String]) -> Result<Vec<Arc
 pub(super) fn table_of(config: &Config) -> String {
     let table = if config.leases.table.is_empty() { &config.worker.app } else { &config.leases.table };
     table.clone()
+}
+
+/// The table of workers.
+fn state_table_of(config: &Config) -> String {
+    format!("{}-state", config.worker.app)
 }
 
 /// The Region in a stream's ARN.

@@ -82,7 +82,7 @@ pub enum StartPosition {
 pub struct Leases {
     /// The DynamoDB table; empty: `worker.app`.
     pub table: String,
-    /// Seconds without a sign of an owner until others may take its lease.
+    /// Seconds without a sign of an owner until others may take its lease; workers beat ten times in it.
     pub failover_secs: u64,
     /// Leases this worker holds at most; 0: no limit.
     pub held_max: u32,

@@ -79,7 +79,7 @@ fn coverage(judged: &Judged, source: &Source) -> Finding {
         let verdict = lease.actual_owner().and_then(|owner| judged.verdicts.get(owner));
         !has_ended(lease) && matches!(verdict, Some(Verdict::Alive(_)))
     };
-    let gap = uncovered(judged.last.leases.values().filter(alive).filter_map(range).collect());
+    let gap = HashRange::uncovered_by(judged.last.leases.values().filter(alive).filter_map(range).collect());
     let without_lease = shards.map_or(0, |shards| {
         shards.values().filter(|shard| shard.ended_at.is_none() && !judged.last.leases.contains_key(&shard.id)).count()
     });
@@ -96,21 +96,6 @@ fn coverage(judged: &Judged, source: &Source) -> Finding {
             "start workers, or wait until those that start have taken their leases; stuck shards are named here",
         ),
     }
-}
-
-/// The share of the hash-key space in none of the ranges, 0 to 1.
-fn uncovered(mut ranges: Vec<HashRange>) -> f64 {
-    ranges.sort_by_key(|range| range.start);
-    // The next hash key that nothing so far covers; none once all are covered.
-    let (mut next, mut gap) = (Some(0_u128), 0_u128);
-    for range in ranges {
-        if let Some(low) = next {
-            gap += range.start.saturating_sub(low);
-            next = range.end.checked_add(1).map(|end| end.max(low));
-        }
-    }
-    let tail = next.map_or(0.0, |low| (u128::MAX - low) as f64 + 1.0);
-    (gap as f64 + tail) / 2_f64.powi(128)
 }
 
 /// Shards that nobody reads on.
@@ -243,7 +228,7 @@ mod tests {
             assert_eq!(finding.state, state, "{high:?}");
             assert!(finding.found.contains(share), "{finding:?}");
         }
-        assert_eq!(uncovered(vec![]), 1.0);
+        assert_eq!(HashRange::uncovered_by(vec![]), 1.0);
     }
 
     #[test]

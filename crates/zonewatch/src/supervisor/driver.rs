@@ -6,7 +6,10 @@ use super::{Command, Fatal, Held, Phase, Ports, Settings, Spawn};
 use crate::clock::Clock;
 use crate::telemetry;
 use cloud::{Error, Scan, WriteError};
-use lease::{Action, Ask, Coordinator, Event, Failed, Instant, Reason, ShardId, Ticket, WorkerId, Write, WriteFailed};
+use lease::{
+    Action, Ask, BeatFailed, Coordinator, Event, Failed, Instant, Member, Reason, Rows, ShardId, Ticket, WorkerId,
+    Write, WriteFailed,
+};
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -17,6 +20,9 @@ use tracing::{error, info, warn};
 
 /// A drain ends within this real time, so that a process that is asked to stop exits within ten seconds.
 const DRAIN_LIMIT: Duration = Duration::from_millis(9_000);
+/// A row that no beat renews is not needed for longer, seconds: others remove it long before, this is for the case that
+/// all die.
+const ROW_LIFE_SECS: i64 = 3_600;
 /// Requests of shard tasks and answers of calls that wait for the loop; whoever finds the queue full waits.
 const QUEUE_MAX: usize = 1_024;
 /// The same complaint is logged once in this real time.
@@ -45,7 +51,8 @@ pub(super) struct Driver {
 
 /// What a call or a task came to, with what there is to complain about.
 struct Answer {
-    event: Event,
+    /// `None`: there is only something to complain about.
+    event: Option<Event>,
     /// The call's name, and the error if it failed.
     complaint: Option<(&'static str, Error)>,
 }
@@ -69,6 +76,7 @@ impl Driver {
         let coordination = lease::Settings {
             worker: settings.worker.clone(),
             failover: settings.failover,
+            capacity: settings.capacity,
             held_max: settings.held_max,
             start: settings.start,
             started_ms: clock.now_ms() - elapsed.as_millis() as i64,
@@ -136,13 +144,14 @@ impl Driver {
     fn answered(&mut self, answer: Answer) {
         match &answer.complaint {
             Some((call, error)) => self.complaints.log(call, error),
-            None if !matches!(answer.event, Event::TaskStopped { .. } | Event::Shards(_)) => self.board.answered(),
+            None if answer.event.as_ref().is_some_and(is_of_lease_table) => self.board.answered(),
             None => {}
         }
-        if let Event::TaskStopped { key } = &answer.event {
+        let Some(event) = answer.event else { return };
+        if let Event::TaskStopped { key } = &event {
             self.tasks.remove(key);
         }
-        self.coordinator.handle(self.now(), answer.event);
+        self.coordinator.handle(self.now(), event);
     }
 
     fn requested(&mut self, request: Request) {
@@ -168,6 +177,14 @@ impl Driver {
             Action::Scan => self.scan(),
             Action::Write { ticket, write } => self.write(ticket, *write),
             Action::Read { ticket, key } => self.read(ticket, key),
+            Action::Owned { ticket, owner } => self.owned(ticket, owner),
+            Action::Beat { ticket, member, heard } => self.beat(ticket, *member, heard),
+            Action::ScanMembers => self.scan_members(),
+            Action::ReadMembers { ticket, ids } => self.read_members(ticket, ids),
+            Action::Announce { ticket, to, shards } => self.announce(ticket, to, shards),
+            Action::Remove { id, beat } => self.remove(id, beat),
+            // The task asks for its own iterator: one call, while the row is still another's.
+            Action::Prepare { .. } => {}
             Action::Start { lease, checkpoint_is_ours } => self.start_task(*lease, checkpoint_is_ours),
             Action::Drain { key } => self.tell(&key, Phase::Drain),
             Action::Stop { key } => self.tell(&key, Phase::Lost),
@@ -207,7 +224,7 @@ impl Driver {
             if let Err(error) = handle.await {
                 error!(shard = %key, %error, "shard task broke; its lease is released");
             }
-            let _ = answers.send(Answer { event: Event::TaskStopped { key }, complaint: None }).await;
+            let _ = answers.send(Answer { event: Some(Event::TaskStopped { key }), complaint: None }).await;
         });
     }
 
@@ -225,9 +242,10 @@ impl Driver {
         let owner = other.map_or("nobody", WorkerId::as_str);
         let reason_text = reason.as_str();
         match reason {
-            Reason::Free | Reason::Expired => {
+            Reason::Free | Reason::Expired | Reason::Handed => {
                 info!(%shard, from = owner, counter, reason = reason_text, "lease taken");
             }
+            Reason::Moved => info!(%shard, counter, reason = reason_text, "lease handed over"),
             Reason::Released => info!(%shard, counter, reason = reason_text, "lease released"),
             Reason::Ended => info!(%shard, counter, reason = reason_text, "shard ended"),
             Reason::Lost | Reason::NotRenewed => {
@@ -273,15 +291,59 @@ impl Driver {
     fn scan(&self) {
         let (table, answers) = (self.ports.table.clone(), self.answers.0.clone());
         let scan = async move {
-            let Scan { leases, unreadable, .. } = table.scan().await?;
-            // Told before the rows. One of them is complained about; once it is mended, the next is.
-            let complaint = unreadable.first().map(|row| ("read a lease row", row.error.clone()));
-            let event = Event::Unreadable(unreadable.into_iter().map(|row| row.key).collect());
-            // The loop has ended if this fails.
-            let _ = answers.send(Answer { event, complaint }).await;
-            Ok(leases)
+            let Scan { leases, unreadable, strangers } = table.scan().await?;
+            // One of them is complained about; once it is mended, the next is.
+            if let Some(row) = unreadable.first() {
+                let complaint = Answer { event: None, complaint: Some(("read a lease row", row.error.clone())) };
+                // The loop has ended if this fails.
+                let _ = answers.send(complaint).await;
+            }
+            Ok(Rows { leases, unreadable: unreadable.into_iter().map(|row| row.key).collect(), strangers })
         };
         self.call("scan leases", scan, |result| Event::Rows(result.map_err(failed)));
+    }
+
+    fn owned(&self, ticket: Ticket, owner: WorkerId) {
+        let table = self.ports.table.clone();
+        let owned = async move { table.owned(&owner).await };
+        self.call("read a worker's leases", owned, move |result| Event::Owned {
+            ticket,
+            result: result.map_err(failed),
+        });
+    }
+
+    fn beat(&self, ticket: Ticket, member: Member, heard: Vec<ShardId>) {
+        let state = self.ports.state.clone();
+        let expires = self.clock.now_ms() / 1_000 + ROW_LIFE_SECS;
+        let beat = async move { state.beat(&member, &heard, expires).await };
+        self.call("beat", beat, move |result| Event::Beaten { ticket, result: result.map_err(beat_failed) });
+    }
+
+    fn scan_members(&self) {
+        let state = self.ports.state.clone();
+        let scan = async move { state.scan().await };
+        self.call("scan workers", scan, |result| Event::Members(result.map_err(failed)));
+    }
+
+    fn read_members(&self, ticket: Ticket, ids: Vec<WorkerId>) {
+        let state = self.ports.state.clone();
+        let read = async move { state.read(&ids).await };
+        self.call("read workers", read, move |result| Event::MembersRead { ticket, result: result.map_err(failed) });
+    }
+
+    fn announce(&self, ticket: Ticket, to: WorkerId, shards: Vec<ShardId>) {
+        let state = self.ports.state.clone();
+        let announce = async move { state.announce(&to, &shards).await };
+        self.call("announce leases", announce, move |result| Event::Announced {
+            ticket,
+            result: result.map_err(failed),
+        });
+    }
+
+    /// A row that stays costs a little reading and expires by itself.
+    fn remove(&self, id: WorkerId, beat: u64) {
+        let state = self.ports.state.clone();
+        tokio::spawn(async move { state.remove(&id, beat).await });
     }
 
     fn read(&self, ticket: Ticket, key: ShardId) {
@@ -324,15 +386,20 @@ impl Driver {
                 result = call => result,
                 () = clock.sleep(limit) => Err(Error::Unavailable {
                     action: name,
-                    resource: "the lease table or the stream".into(),
+                    resource: "a table or the stream".into(),
                     message: format!("no answer within {} ms", limit.as_millis()),
                 }),
             };
             let complaint = result.as_ref().err().map(|error| (name, error.clone()));
             // The loop has ended if this fails.
-            let _ = answers.send(Answer { event: event(result), complaint }).await;
+            let _ = answers.send(Answer { event: Some(event(result)), complaint }).await;
         });
     }
+}
+
+/// Readiness is whether the lease table answers.
+fn is_of_lease_table(event: &Event) -> bool {
+    matches!(event, Event::Rows(_) | Event::Owned { .. } | Event::Wrote { .. } | Event::Row { .. })
 }
 
 fn failed(error: Error) -> Failed {
@@ -351,6 +418,13 @@ fn write_failed(error: Error) -> WriteFailed {
         }
         // `Invalid` too: it may be the answer that cannot be used.
         Error::Unavailable { .. } | Error::Expired | Error::Invalid { .. } => WriteFailed::Unknown,
+    }
+}
+
+fn beat_failed(error: Error) -> BeatFailed {
+    match error {
+        Error::Throttled { .. } | Error::Denied { .. } | Error::Missing { .. } => BeatFailed::NotWritten(failed(error)),
+        Error::Unavailable { .. } | Error::Expired | Error::Invalid { .. } => BeatFailed::Unknown,
     }
 }
 

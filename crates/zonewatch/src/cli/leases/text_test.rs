@@ -25,6 +25,7 @@ fn member(id: &str, standing: Standing) -> Member {
         leases: 1,
         weight: 2_500,
         capacity: 2_000,
+        held_max: None,
         strangers: false,
     }
 }

@@ -35,7 +35,8 @@ impl Stream {
 
     fn open(&mut self, parents: Vec<ShardId>, hash_range: HashRange) {
         let id = ShardId::new(&format!("shardId-{:012}", self.shards.len()));
-        let shard = Shard { id: id.clone(), parents, hash_range, ended_at: None };
+        let starts_at = Some(sequence(self.next_sequence));
+        let shard = Shard { id: id.clone(), parents, hash_range, starts_at, ended_at: None };
         self.shards.insert(id, Records { shard, records: Vec::new() });
     }
 

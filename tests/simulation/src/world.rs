@@ -1,26 +1,24 @@
 //! One world: its time, its table and stream, its workers, and what happens to them.
 
+use crate::calls::Call;
 use crate::chance::Chance;
-use crate::network::{CALM, Fate, Weather};
+use crate::network::Weather;
 use crate::oracle::Oracle;
 use crate::stream::Stream;
 use crate::task::{Task, Wish};
 use crate::worker::Worker;
-use lease::{
-    Action, Ask, Checkpoint, Coordinator, Event, Failed, Lease, Settings, ShardId, StartPosition, Ticket, WorkerId,
-    Write, WriteFailed,
-};
+use lease::{Action, Ask, Coordinator, Event, Lease, Member, Settings, ShardId, StartPosition, WorkerId};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// All times are milliseconds.
-const FAILOVER: u64 = 10_000;
+pub const FAILOVER: u64 = 10_000;
 /// A call is given up after a quarter of the failover time, on the caller's stopwatch.
-const CALL_LIMIT: u64 = FAILOVER / 4;
+pub const CALL_LIMIT: u64 = FAILOVER / 4;
 /// So long after a lease is lost may its task still be at work.
 pub const STOP_DELAY: u64 = 200;
 /// Faults stop here…
-const CALM_FROM: u64 = 150_000;
+pub const CALM_FROM: u64 = 150_000;
 /// …by now every shard that can be read is read: the failover time, and some for the calls on the way…
 const COVERED_BY: u64 = CALM_FROM + 3 * FAILOVER;
 /// …by now nothing moves any more…
@@ -30,55 +28,77 @@ const END: u64 = AT_REST_FROM + 60_000;
 /// The time of day when a world begins.
 pub const DAY: u64 = 1_700_000_000_000;
 
+/// What a world is made of, where chance shall not decide.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting {
+    /// Workers that start together.
+    pub workers: u64,
+    /// Shards of the stream.
+    pub shards: u64,
+}
+
+/// A shard that went from one worker to another.
+#[derive(Debug, Clone)]
+pub struct Handover {
+    /// When the former task last did something.
+    pub last: u64,
+    /// When the next one first did.
+    pub first: u64,
+}
+
+/// What a world came to.
+#[derive(Debug, Clone, Default)]
+pub struct Summary {
+    /// Calls by name.
+    pub calls: BTreeMap<&'static str, u64>,
+    /// Leases that came or went.
+    pub moves: u64,
+    /// Shards that changed hands.
+    pub handovers: Vec<Handover>,
+}
+
+/// One world.
 pub struct World {
-    pub now: u64,
-    chance: Chance,
-    weather: Weather,
-    pub stream: Stream,
-    pub table: BTreeMap<ShardId, Lease>,
-    pub workers: Vec<Worker>,
+    pub(crate) now: u64,
+    pub(crate) chance: Chance,
+    pub(crate) weather: Weather,
+    pub(crate) state_out_until: u64,
+    pub(crate) state_can_fail: bool,
+    pub(crate) stream: Stream,
+    pub(crate) table: BTreeMap<ShardId, Lease>,
+    pub(crate) members: BTreeMap<WorkerId, (Member, Vec<ShardId>)>,
+    pub(crate) workers: Vec<Worker>,
     queue: BTreeMap<(u64, u64), Happening>,
     order: u64,
-    pub start: StartPosition,
-    pub oracle: Oracle,
-    pub moves_at_rest: u64,
-    moves: u64,
+    pub(crate) start: StartPosition,
+    pub(crate) oracle: Oracle,
+    tasks_break: bool,
+    /// Longest pause between two looks of a task at its shard.
+    step_max: u64,
+    pub(crate) moves_at_rest: u64,
+    pub(crate) summary: Summary,
+    /// When a task of each shard last did something, and whose.
+    worked: BTreeMap<ShardId, (u64, u64)>,
 }
 
 #[derive(Debug)]
-enum Happening {
+pub(crate) enum Happening {
     /// Reaches a worker, if it still lives the life it was meant for.
     Reach {
         worker: usize,
         life: u64,
         what: Reaching,
     },
-    Land {
-        write: Box<Write>,
-        to: Option<(usize, u64, Ticket, u64)>,
-    },
-    ReadRow {
+    Effect {
         worker: usize,
         life: u64,
-        ticket: Ticket,
-        key: ShardId,
-        answer: u64,
-    },
-    ScanFirstHalf {
-        worker: usize,
-        life: u64,
-        second: u64,
-        answer: u64,
+        call: Box<Call>,
+        answer: Option<u64>,
     },
     ScanSecondHalf {
         worker: usize,
         life: u64,
         rows: Vec<Lease>,
-        answer: u64,
-    },
-    List {
-        worker: usize,
-        life: u64,
         answer: u64,
     },
     Records,
@@ -91,7 +111,7 @@ enum Happening {
 }
 
 #[derive(Debug)]
-enum Reaching {
+pub(crate) enum Reaching {
     Event(Box<Event>),
     Wake,
     Step { key: ShardId, task: u64 },
@@ -100,30 +120,19 @@ enum Reaching {
 }
 
 impl World {
+    /// A world of chance.
     pub fn new(seed: u64) -> Self {
         let mut chance = Chance::new(seed);
-        let stream = Stream::new(chance.between(1, 6));
+        let shards = chance.between(1, 6);
         let start = match chance.between(0, 3) {
             0 => StartPosition::TrimHorizon,
             1 => StartPosition::Latest,
             _ => StartPosition::AtTimestamp((DAY + chance.between(0, 20_000)) as i64),
         };
         let calm = chance.percent(10);
-        let weather = Weather::draw(&mut chance, calm);
-        let mut world = Self {
-            now: 0,
-            weather,
-            chance,
-            stream,
-            table: BTreeMap::new(),
-            workers: Vec::new(),
-            queue: BTreeMap::new(),
-            order: 0,
-            start,
-            oracle: Oracle::default(),
-            moves_at_rest: 0,
-            moves: 0,
-        };
+        let mut world = Self::empty(chance, shards, start);
+        world.weather = Weather::draw(&mut world.chance, calm);
+        world.state_can_fail = world.chance.percent(50);
         // What happened to the stream before anybody looked.
         for _ in 0..world.chance.between(0, 3) {
             world.stream.put(&mut world.chance, DAY);
@@ -131,9 +140,7 @@ impl World {
         }
         for index in 0..world.chance.between(1, 5) {
             let at = world.chance.between(0, 15_000);
-            let worker = world.worker(&format!("worker-{index}"), 0, at);
-            world.workers.push(worker);
-            world.reach(at, index as usize, 0, Reaching::Start);
+            world.add_worker(index, at);
         }
         world.at(0, Happening::Records);
         world.at(CALM_FROM, Happening::Calm);
@@ -149,27 +156,77 @@ impl World {
         world
     }
 
+    /// A world without faults, in which only what the caller says happens.
+    pub fn quiet(seed: u64, setting: Setting) -> Self {
+        let mut world = Self::empty(Chance::new(seed), setting.shards, StartPosition::TrimHorizon);
+        // A task of a quiet world looks at its shard all the time, so that what is measured is the hand-over.
+        (world.step_max, world.tasks_break) = (50, false);
+        for index in 0..setting.workers {
+            let at = world.chance.between(0, 1_000);
+            world.add_worker(index, at);
+        }
+        world
+    }
+
+    fn empty(chance: Chance, shards: u64, start: StartPosition) -> Self {
+        Self {
+            now: 0,
+            chance,
+            weather: crate::network::CALM,
+            state_out_until: 0,
+            state_can_fail: false,
+            stream: Stream::new(shards),
+            table: BTreeMap::new(),
+            members: BTreeMap::new(),
+            workers: Vec::new(),
+            queue: BTreeMap::new(),
+            order: 0,
+            start,
+            oracle: Oracle::default(),
+            tasks_break: true,
+            step_max: 1_500,
+            moves_at_rest: 0,
+            summary: Summary::default(),
+            worked: BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn add_worker(&mut self, index: u64, at: u64) {
+        let worker = self.worker(&format!("worker-{index}"), 0, at);
+        self.workers.push(worker);
+        self.reach(at, index as usize, 0, Reaching::Start);
+    }
+
     /// From the beginning to the end; what it came to.
     pub fn live(mut self) -> String {
-        while let Some(((at, _), happening)) = self.queue.pop_first() {
-            if at > END {
+        self.live_until(END);
+        self.check_end();
+        format!("{} moves, {:?}", self.summary.moves, self.table)
+    }
+
+    /// Lives on until then.
+    pub fn live_until(&mut self, end: u64) {
+        while let Some(entry) = self.queue.first_entry() {
+            let at = entry.key().0;
+            if at > end {
                 break;
             }
+            let happening = entry.remove();
             assert!(at >= self.now, "time goes back");
             self.now = at;
             self.happen(happening);
             self.check_one_reader();
         }
-        self.check_end();
-        format!("{} moves, {:?}", self.moves, self.table)
+        self.now = end;
     }
 
-    fn worker(&mut self, id: &str, life: u64, starts: u64) -> Worker {
-        let drift = self.chance.between(0, 61) as i64 - 30;
+    pub(crate) fn worker(&mut self, id: &str, life: u64, starts: u64) -> Worker {
+        let drift = self.chance.between(0, 21) as i64 - 10;
         let id = WorkerId::new(id);
         let settings = Settings {
             worker: id.clone(),
             failover: Duration::from_millis(FAILOVER),
+            capacity: 1_000,
             held_max: None,
             start: self.start,
             started_ms: (DAY + starts) as i64,
@@ -182,6 +239,8 @@ impl World {
             up: false,
             leaving: false,
             paused_until: 0,
+            backlog: Vec::new(),
+            wakes: 0,
             woken_at: None,
             tasks: BTreeMap::new(),
             asks: BTreeMap::new(),
@@ -189,38 +248,41 @@ impl World {
         }
     }
 
-    fn at(&mut self, at: u64, happening: Happening) {
+    pub(crate) fn at(&mut self, at: u64, happening: Happening) {
         self.order += 1;
         self.queue.insert((at.max(self.now), self.order), happening);
     }
 
-    fn reach(&mut self, at: u64, worker: usize, life: u64, what: Reaching) {
+    pub(crate) fn reach(&mut self, at: u64, worker: usize, life: u64, what: Reaching) {
         self.at(at, Happening::Reach { worker, life, what });
     }
 
-    fn tell(&mut self, at: u64, worker: usize, life: u64, event: Event) {
+    pub(crate) fn tell(&mut self, at: u64, worker: usize, life: u64, event: Event) {
         self.reach(at, worker, life, Reaching::Event(Box::new(event)));
+    }
+
+    pub(crate) fn count(&mut self, call: &Call) {
+        let name = match call {
+            Call::List => "list",
+            Call::Scan => "scan",
+            Call::Read(..) => "read",
+            Call::Owned(..) => "owned",
+            Call::Write(..) => "write",
+            Call::Beat(..) => "beat",
+            Call::ScanMembers => "scan_members",
+            Call::ReadMembers(..) => "read_members",
+            Call::Announce(..) => "announce",
+            Call::Remove(..) => "remove",
+        };
+        *self.summary.calls.entry(name).or_default() += 1;
     }
 
     fn happen(&mut self, happening: Happening) {
         match happening {
             Happening::Reach { worker, life, what } => self.reached(worker, life, what),
-            Happening::Land { write, to } => self.land(&write, to),
-            Happening::ReadRow { worker, life, ticket, key, answer } => {
-                let result = Ok(self.table.get(&key).cloned());
-                self.tell(answer, worker, life, Event::Row { ticket, result });
-            }
-            Happening::ScanFirstHalf { worker, life, second, answer } => {
-                let rows = self.half(0);
-                self.at(second, Happening::ScanSecondHalf { worker, life, rows, answer });
-            }
-            Happening::ScanSecondHalf { worker, life, mut rows, answer } => {
-                rows.extend(self.half(1));
-                self.tell(answer, worker, life, Event::Rows(Ok(rows)));
-            }
-            Happening::List { worker, life, answer } => {
-                let shards = self.stream.list();
-                self.tell(answer, worker, life, Event::Shards(Ok(shards)));
+            Happening::Effect { worker, life, call, answer } => self.effect(worker, life, *call, answer),
+            Happening::ScanSecondHalf { worker, life, rows, answer } => {
+                self.scan_second_half(worker, life, rows, answer);
             }
             Happening::Records => {
                 self.stream.put(&mut self.chance, DAY + self.now);
@@ -243,40 +305,16 @@ impl World {
         }
     }
 
-    /// A scan is no snapshot: it reads one half of the rows, then the other. Which is which says the key's hash.
-    fn half(&self, half: usize) -> Vec<Lease> {
-        let hash = |key: &ShardId| key.as_str().bytes().map(|byte| usize::from(byte) * 7).sum::<usize>() / 3 % 2;
-        self.table.values().filter(|row| hash(&row.key) == half).cloned().collect()
-    }
-
-    fn land(&mut self, write: &Write, to: Option<(usize, u64, Ticket, u64)>) {
-        let before = self.table.get(write.key()).cloned();
-        let result = match write.apply(before.as_ref()) {
-            Ok(after) => {
-                if matches!(write, Write::Create(row) if row.checkpoint == Checkpoint::Latest) {
-                    self.oracle.last_latest_row = self.now;
-                }
-                self.oracle.wrote(&self.table, &self.stream, before.as_ref(), &after);
-                self.table.insert(after.key.clone(), after.clone());
-                Ok(after)
-            }
-            Err(_) => Err(WriteFailed::Refused(before.map(Box::new))),
-        };
-        if let Some((worker, life, ticket, answer)) = to {
-            self.tell(answer, worker, life, Event::Wrote { ticket, result });
-        }
-    }
-
     fn reached(&mut self, index: usize, life: u64, what: Reaching) {
         let worker = &mut self.workers[index];
         if worker.life != life || (!worker.up && !matches!(what, Reaching::Start)) {
             return;
         }
-        if self.now < worker.paused_until {
-            let at = worker.paused_until;
-            self.reach(at, index, life, what);
+        if self.now < worker.paused_until && !matches!(what, Reaching::Start) {
+            worker.backlog.push(what);
             return;
         }
+        let backlog = std::mem::take(&mut worker.backlog);
         let now = worker.stopwatch(self.now);
         match what {
             Reaching::Event(event) => worker.coordinator.handle(now, *event),
@@ -284,7 +322,12 @@ impl World {
                 worker.up = true;
                 worker.coordinator.tick(now);
             }
+            // Overtaken by a later wish, which comes yet.
+            Reaching::Wake if worker.woken_at.is_some_and(|at| at > self.now) => {}
             Reaching::Wake => {
+                // A machine that is woken all the time does nothing else.
+                worker.wakes += 1;
+                assert!(worker.wakes < 1_000 + (self.now - worker.started) / 5, "{} never sleeps", worker.id);
                 worker.woken_at = None;
                 worker.coordinator.tick(now);
             }
@@ -292,6 +335,10 @@ impl World {
             Reaching::Stop { key, task } => self.stop_task(index, &key, task),
         }
         self.perform_all(index);
+        // What came during a pause comes now. The coordination has looked at its stopwatch before.
+        for what in backlog {
+            self.reach(self.now, index, life, what);
+        }
     }
 
     fn perform_all(&mut self, index: usize) {
@@ -311,17 +358,17 @@ impl World {
     fn perform(&mut self, index: usize, action: Action) {
         let life = self.workers[index].life;
         match action {
-            Action::ListShards => self.call(index, Event::Shards(Err(Failed { retry_after: Duration::ZERO })), None),
-            Action::Scan => self.call(index, Event::Rows(Err(Failed { retry_after: Duration::ZERO })), None),
-            Action::Read { ticket, key } => {
-                let result = Err(Failed { retry_after: Duration::ZERO });
-                self.call(index, Event::Row { ticket, result }, Some((key, None)));
-            }
-            Action::Write { ticket, write } => {
-                let key = write.key().clone();
-                let result = Err(WriteFailed::Unknown);
-                self.call(index, Event::Wrote { ticket, result }, Some((key, Some(write))));
-            }
+            Action::ListShards => self.call(index, Call::List),
+            Action::Scan => self.call(index, Call::Scan),
+            Action::Read { ticket, key } => self.call(index, Call::Read(ticket, key)),
+            Action::Owned { ticket, owner } => self.call(index, Call::Owned(ticket, owner)),
+            Action::Write { ticket, write } => self.call(index, Call::Write(ticket, write)),
+            Action::Beat { ticket, member, heard } => self.call(index, Call::Beat(ticket, member, heard)),
+            Action::ScanMembers => self.call(index, Call::ScanMembers),
+            Action::ReadMembers { ticket, ids } => self.call(index, Call::ReadMembers(ticket, ids)),
+            Action::Announce { ticket, to, shards } => self.call(index, Call::Announce(ticket, to, shards)),
+            Action::Remove { id, beat } => self.call(index, Call::Remove(id, beat)),
+            Action::Prepare { .. } => {}
             Action::Start { lease, .. } => {
                 self.oracle.started(&self.table, &self.stream, &lease.key);
                 self.order += 1;
@@ -353,7 +400,7 @@ impl World {
                 }
             }
             Action::Moved { .. } => {
-                self.moves += 1;
+                self.summary.moves += 1;
                 self.moves_at_rest += u64::from(self.now >= AT_REST_FROM);
             }
             Action::Finished => {
@@ -363,54 +410,32 @@ impl World {
         }
     }
 
-    /// Sends a call on its way. `failure` is what the caller hears if nothing comes back; with a throttle it hears that.
-    fn call(&mut self, worker: usize, failure: Event, about: Option<(ShardId, Option<Box<Write>>)>) {
-        let life = self.workers[worker].life;
-        let limit = self.now + self.workers[worker].real(CALL_LIMIT);
-        let (effect, answer) = match self.weather.fate(&mut self.chance) {
-            Fate::Throttled { answer } => {
-                let failed = Failed { retry_after: Duration::from_millis(self.chance.between(0, 500)) };
-                let event = match failure {
-                    Event::Wrote { ticket, .. } => {
-                        Event::Wrote { ticket, result: Err(WriteFailed::NotWritten(failed)) }
-                    }
-                    Event::Row { ticket, .. } => Event::Row { ticket, result: Err(failed) },
-                    Event::Shards(_) => Event::Shards(Err(failed)),
-                    _ => Event::Rows(Err(failed)),
-                };
-                return self.tell(self.now + answer, worker, life, event);
-            }
-            Fate::Lost => return self.tell(limit, worker, life, failure),
-            Fate::Served { effect, answer } => (self.now + effect, answer.map(|answer| self.now + answer)),
-        };
-        let answer = answer.filter(|answer| *answer < limit);
-        match (failure, about, answer) {
-            (Event::Wrote { ticket, result }, Some((_, Some(write))), answer) => {
-                let to = answer.map(|answer| (worker, life, ticket, answer));
-                self.at(effect, Happening::Land { write, to });
-                if answer.is_none() {
-                    self.tell(limit, worker, life, Event::Wrote { ticket, result });
-                }
-            }
-            (Event::Row { ticket, .. }, Some((key, None)), Some(answer)) => {
-                self.at(effect, Happening::ReadRow { worker, life, ticket, key, answer });
-            }
-            (Event::Rows(_), None, Some(answer)) => {
-                let second = self.chance.between(effect, answer + 1);
-                self.at(effect, Happening::ScanFirstHalf { worker, life, second, answer });
-            }
-            (Event::Shards(_), None, Some(answer)) => self.at(effect, Happening::List { worker, life, answer }),
-            (failure, _, _) => self.tell(limit, worker, life, failure),
+    /// A task of a shard does something: if it is another than before, the shard has changed hands.
+    fn works(&mut self, key: &ShardId, task: u64) {
+        if let Some((before, last)) = self.worked.insert(key.clone(), (task, self.now))
+            && before != task
+        {
+            self.summary.handovers.push(Handover { last, first: self.now });
         }
+    }
+
+    /// What it has come to so far.
+    pub fn summary(&self) -> &Summary {
+        &self.summary
     }
 
     fn step(&mut self, index: usize, key: &ShardId, id: u64) {
         let worker = &mut self.workers[index];
         let (now, life) = (worker.stopwatch(self.now), worker.life);
         let Some(task) = worker.tasks.get_mut(key).filter(|task| task.id == id) else { return };
-        if self.now < CALM_FROM && self.chance.percent(1) && self.chance.percent(20) {
+        if self.tasks_break && self.now < CALM_FROM && self.chance.percent(1) && self.chance.percent(20) {
             return self.stop_task(index, key, id);
         }
+        if !task.is_over() {
+            self.works(key, id);
+        }
+        let worker = &mut self.workers[index];
+        let Some(task) = worker.tasks.get_mut(key) else { return };
         let wish = task.step(&self.stream, &mut self.chance, &mut self.oracle);
         if let Some(epoch) = task.delivering() {
             self.oracle.begun(key, epoch);
@@ -426,7 +451,7 @@ impl World {
             worker.asks.insert(ask, (key.clone(), id));
             worker.coordinator.handle(now, event);
         }
-        let next = self.now + self.chance.between(30, 1_500);
+        let next = self.now + self.chance.between(self.step_max / 50, self.step_max);
         self.reach(next, index, life, Reaching::Step { key, task: id });
     }
 
@@ -437,55 +462,6 @@ impl World {
             worker.tasks.remove(key);
             let now = worker.stopwatch(self.now);
             worker.coordinator.handle(now, Event::TaskStopped { key: key.clone() });
-        }
-    }
-
-    fn misfortune(&mut self) {
-        let index = self.chance.between(0, self.workers.len() as u64) as usize;
-        let life = self.workers[index].life;
-        match self.chance.between(0, 10) {
-            0..3 => self.end_life(index),
-            3..6 => {
-                let until = self.now + self.chance.between(500, 25_000);
-                self.workers[index].paused_until = until;
-                // The coordination looks at its stopwatch before anything else moves.
-                self.reach(until, index, life, Reaching::Wake);
-            }
-            6..8 if self.workers[index].up && !self.workers[index].leaving => {
-                self.workers[index].leaving = true;
-                self.tell(self.now, index, life, Event::Drain);
-                // Killed if it does not leave in time.
-                self.reach(self.now + 30_000, index, life, Reaching::Wake);
-            }
-            _ => {}
-        }
-        let next = self.now + self.chance.between(1_000, 20_000);
-        if next < CALM_FROM {
-            self.at(next, Happening::Misfortune);
-        }
-    }
-
-    /// A process ends, and another starts in its place, sometimes under the same name.
-    fn end_life(&mut self, index: usize) {
-        let life = self.workers[index].life + 1;
-        let id = self.workers[index].id.to_string();
-        let id = if self.chance.percent(30) { id } else { format!("worker-{index}-{life}") };
-        let after = if self.now < CALM_FROM { self.chance.between(100, 20_000) } else { 100 };
-        // A process that is down when faults stop comes back then.
-        let starts = (self.now + after).min(self.now.max(CALM_FROM) + 100);
-        self.workers[index] = self.worker(&id, life, starts);
-        self.reach(starts, index, life, Reaching::Start);
-    }
-
-    fn calm(&mut self) {
-        self.weather = CALM;
-        for index in 0..self.workers.len() {
-            let worker = &mut self.workers[index];
-            if self.now < worker.paused_until {
-                worker.paused_until = self.now;
-                let life = worker.life;
-                self.reach(self.now, index, life, Reaching::Wake);
-            }
         }
     }
 }

@@ -66,8 +66,12 @@ impl Oracle {
     }
 
     /// Every record that arrived from `since` on was delivered, and its row says so.
-    pub fn complete(&self, table: &BTreeMap<ShardId, Lease>, stream: &Stream, since: u64) {
+    pub fn complete(&self, table: &BTreeMap<ShardId, Lease>, stream: &Stream, since: u64, at_tip: bool) {
         for (key, records) in &stream.shards {
+            // A start at the tip that was cut short has not begun for a shard that was closed before anybody went on.
+            if at_tip && !table.contains_key(key) && !stream.is_open(key) {
+                continue;
+            }
             let wanted: Vec<u64> =
                 records.records.iter().filter(|(_, arrival)| *arrival >= since).map(|record| record.0).collect();
             let none = BTreeSet::new();

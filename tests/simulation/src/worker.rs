@@ -1,12 +1,13 @@
 //! A worker: a coordinator, its tasks, and a stopwatch of its own.
 
 use crate::task::Task;
+use crate::world::Reaching;
 use lease::{Ask, Coordinator, Instant, ShardId, WorkerId};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// A process, or several one after the other.
-pub struct Worker {
+pub(crate) struct Worker {
     /// Answers to a former life reach nobody.
     pub life: u64,
     pub coordinator: Coordinator,
@@ -16,6 +17,10 @@ pub struct Worker {
     pub up: bool,
     pub leaving: bool,
     pub paused_until: u64,
+    /// What reaches it when it goes on.
+    pub backlog: Vec<Reaching>,
+    /// How often it was woken.
+    pub wakes: u64,
     pub woken_at: Option<u64>,
     pub tasks: BTreeMap<ShardId, Task>,
     pub asks: BTreeMap<Ask, (ShardId, u64)>,
@@ -35,6 +40,6 @@ impl Worker {
 
     pub fn world_time(&self, at: Instant) -> u64 {
         // Rounded up, so that it is not woken too early.
-        self.started + self.real(at.elapsed().as_millis() as u64) + 1
+        self.started.saturating_add(self.real(at.elapsed().as_millis().min(1 << 50) as u64)) + 1
     }
 }

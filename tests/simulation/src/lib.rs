@@ -1,0 +1,21 @@
+//! A fleet of coordinators over one table and one stream, in virtual time: crashes, pauses longer than a lease, lost and
+//! late calls, throttles, drifting stopwatches, splits and merges, a table of workers that is out of reach. What must
+//! always hold is checked at every event (`oracle.rs`, `promises.rs`), what must hold once faults stop at the end.
+//!
+//! A seed is a world.
+
+// The modules are this package's own; what a test may use is re-exported.
+#![allow(unreachable_pub)]
+
+mod calls;
+mod chance;
+mod fate;
+mod network;
+mod oracle;
+mod promises;
+mod stream;
+mod task;
+mod worker;
+mod world;
+
+pub use world::{Handover, Setting, Summary, World};
