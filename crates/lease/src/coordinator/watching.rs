@@ -181,8 +181,7 @@ impl Coordinator {
             .collect();
         for id in due {
             match self.watch.suspects.remove(&id) {
-                Some(Suspect::Listed { at, counters }) if self.judges(now) => {
-                    let _ = at;
+                Some(Suspect::Listed { counters, .. }) if self.judges(now) => {
                     let ticket = self.read_members(now, vec![id.clone()]);
                     self.watch.suspects.insert(id, Suspect::Confirming { ticket, counters });
                 }
