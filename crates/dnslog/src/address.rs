@@ -2,6 +2,7 @@
 //! forms are read by hand because they stand in every line.
 
 use crate::Subnet;
+use crate::scan::{HEX_BLOCK, hex_and_colons};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// An address as it travels in registers. An [`IpAddr`] lies in memory, its parts at odd places: read back as a whole
@@ -41,13 +42,13 @@ pub(crate) fn parse(text: &str) -> Option<IpAddr> {
 pub(crate) fn parse_before(text: &str, bytes: &[u8]) -> Option<Bits> {
     match parse_v4(bytes, text.len()) {
         Some(bits) => Some(Bits { is_v4: true, bits: u128::from(bits) }),
-        None => parse_other(text),
+        None => parse_other(text, bytes),
     }
 }
 
 #[inline(never)]
-fn parse_other(text: &str) -> Option<Bits> {
-    match parse_v6(text.as_bytes()) {
+fn parse_other(text: &str, bytes: &[u8]) -> Option<Bits> {
+    match parse_v6_before(bytes, text.len()).or_else(|| parse_v6(text.as_bytes())) {
         Some(bits) => Some(Bits { is_v4: false, bits }),
         None => text.parse().ok().map(|address| Bits::of(&address)),
     }
@@ -129,6 +130,65 @@ fn number(bytes: &[u8; 20], from: u32, to: u32) -> Option<u32> {
     (are_digits && !leads_with_zero && value <= 255).then_some(value)
 }
 
+/// The IPv6 address in the first `length` bytes, written in hexadecimal alone; `None` if it is none, or if there are not
+/// enough bytes to look at.
+///
+/// As for IPv4, where the groups end is known before the first is read, so that reading one is a shift and a sum.
+fn parse_v6_before(bytes: &[u8], length: usize) -> Option<u128> {
+    let block: &[u8; HEX_BLOCK] = bytes.first_chunk()?;
+    if !(2..=V6_BYTES_MAX).contains(&length) {
+        return None;
+    }
+    let (hex, colons) = hex_and_colons(block);
+    let all = (1 << length) - 1;
+    let colons = colons & all;
+    if (hex | colons) & all != all {
+        return None;
+    }
+    // Two colons at an end stand for a gap and end no group before or after them; one alone there is wrong.
+    let (mut from, mut gap, mut ends) = (0, None, colons | 1 << length);
+    match colons & 3 {
+        1 => return None,
+        3 => (from, gap, ends) = (2, Some(0), ends & !3),
+        _ => {}
+    }
+    match colons >> (length - 2) {
+        2 => return None,
+        3 => ends &= all,
+        _ => {}
+    }
+    let (mut groups, mut count) = (0_u128, 0);
+    while ends != 0 {
+        let to = ends.trailing_zeros() as usize;
+        ends &= ends - 1;
+        match to - from {
+            0 if gap.is_none() => gap = Some(count),
+            digits @ 1..=4 => {
+                groups = groups << 16 | u128::from(group(block, from, digits));
+                count += 1;
+            }
+            _ => return None,
+        }
+        from = to + 1;
+    }
+    with_gap(groups, count, gap)
+}
+
+/// The longest text of eight groups.
+const V6_BYTES_MAX: usize = 39;
+
+/// The value of so many hexadecimal digits, up to four.
+#[inline(always)]
+fn group(block: &[u8; HEX_BLOCK], from: usize, digits: usize) -> u16 {
+    let at = from.min(HEX_BLOCK - 4);
+    let text = u32::from_le_bytes([block[at], block[at + 1], block[at + 2], block[at + 3]]);
+    let last = text << (8 * (4 - digits));
+    // Letters in either case have this bit, digits do not.
+    let values = ((last & 0x0f0f_0f0f) + 9 * (last >> 6 & 0x0101_0101)).swap_bytes();
+    let pairs = (values | values >> 4) & 0x00ff_00ff;
+    (pairs | pairs >> 8) as u16
+}
+
 /// What each byte is as a hexadecimal digit; 255 for none.
 const HEX: [u8; 256] = {
     let mut table = [255; 256];
@@ -174,15 +234,20 @@ fn parse_v6(text: &[u8]) -> Option<u128> {
             _ => return None,
         }
     }
+    with_gap(groups, count, gap)
+}
+
+/// The address of so many groups, with a gap after so many of them.
+fn with_gap(groups: u128, count: u32, gap: Option<u32>) -> Option<u128> {
     match gap {
         None => (count == 8).then_some(groups),
+        Some(_) if count > 7 => None,
         // A gap stands for one group of zeros or more.
-        Some(before) if count < 8 => {
+        Some(before) => {
             let after_bits = 16 * (count - before);
             let front = if before == 0 { 0 } else { groups >> after_bits << (16 * (8 - before)) };
             Some(front | groups & ((1 << after_bits) - 1))
         }
-        Some(_) => None,
     }
 }
 
@@ -227,11 +292,21 @@ mod tests {
 
     proptest! {
         #[test]
+        fn groups_and_gaps_are_those_of_the_standard_library(text in "(:|::|)([0-9a-fA-F]{1,5}(:|:|:|::)){0,8}[0-9a-fA-F]{0,4}") {
+            let behind = format!("{text}{}", ":0".repeat(HEX_BLOCK));
+            let found = parse_v6_before(behind.as_bytes(), text.len());
+            prop_assert_eq!(found, text.parse().ok().map(Ipv6Addr::to_bits));
+            prop_assert_eq!(parse_v6(text.as_bytes()), found);
+        }
+
+        #[test]
         fn addresses_are_those_of_the_standard_library(
             text in "([0-9]{1,4}|[0-9a-fA-F:]{1,5}|\\.|::|[0-9]{1,3}\\.[0-9]{1,3}\\.|%|x){0,9}",
         ) {
             prop_assert_eq!(parse(&text), text.parse().ok());
             let before = parse_before(&text, format!("{text} - and 16 more").as_bytes());
+            prop_assert_eq!(before.map(Bits::address), text.parse().ok());
+            let before = parse_before(&text, format!("{text}{}", ":0".repeat(HEX_BLOCK)).as_bytes());
             prop_assert_eq!(before.map(Bits::address), text.parse().ok());
         }
 
@@ -243,6 +318,9 @@ mod tests {
             prop_assert_eq!(parse_v4(format!("{text}.1, 16 more bytes").as_bytes(), text.len()), Some(v4.to_bits()));
             let v6 = std::net::Ipv6Addr::from_bits(v6);
             prop_assert_eq!(parse(&v6.to_string()), Some(v6.into()));
+            let text = v6.to_string();
+            let behind = format!("{text} {}", "-".repeat(HEX_BLOCK));
+            prop_assert_eq!(parse_v6_before(behind.as_bytes(), text.len()), Some(v6.to_bits()));
         }
     }
 }

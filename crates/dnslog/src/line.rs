@@ -3,6 +3,7 @@
 //! Closed where Route 53 is (version, time, zone id, addresses), open where it has changed before or may change: types,
 //! response codes, edge locations and fields after the tenth are taken as text.
 
+use crate::enrich::same;
 use crate::query::folded_at;
 use crate::scan::{Ascii, Scanner};
 use crate::time::Clockwork;
@@ -138,7 +139,8 @@ impl LineParser {
 
     #[inline]
     fn check_zone_id(&mut self, zone_id: &str) -> Result<(), Reason> {
-        if self.zone_id.get(..self.zone_id_bytes) == Some(zone_id.as_bytes()) && !zone_id.is_empty() {
+        let kept = self.zone_id.get(..self.zone_id_bytes).unwrap_or_default();
+        if same(kept, zone_id) && !zone_id.is_empty() {
             return Ok(());
         }
         check_zone_id(zone_id)?;

@@ -2,8 +2,9 @@
 //!
 //! One pass does for the envelope's scanner and the line's parser. With AVX2, which is asked for once, 32 bytes are
 //! compared by one instruction; elsewhere eight bytes are treated as one number. Both ways give the same masks, which
-//! the tests and a fuzz target check. This is the only module that may hold `unsafe`: the calls into code for a
-//! processor that was asked before, a hint to its cache, and text that is known to be ASCII.
+//! the tests and a fuzz target check. Short texts (names, addresses, what goes into JSON) are looked at in blocks of 16
+//! bytes, by SSE2 where it is, which needs no asking. This is the only module that may hold `unsafe`: the calls into code for a
+//! processor that can run it, a hint to its cache, and text that is known to be ASCII.
 
 use std::ops::Range;
 
@@ -136,6 +137,132 @@ pub(crate) fn prefetch<T>(value: &T) {
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = value;
+}
+
+/// Bytes that [`hex_and_colons`] looks at: an IPv6 address has at most 39.
+pub(crate) const HEX_BLOCK: usize = 48;
+
+/// Where hexadecimal digits and where colons are, a bit a byte, the lowest bit for the first byte.
+#[inline(always)]
+#[allow(unsafe_code)]
+pub(crate) fn hex_and_colons(block: &[u8; HEX_BLOCK]) -> (u64, u64) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: every processor of this architecture has SSE2.
+    return unsafe { sse2::hex_and_colons(block) };
+    #[cfg(not(target_arch = "x86_64"))]
+    simple_hex_and_colons(block)
+}
+
+#[cfg(any(test, not(target_arch = "x86_64")))]
+fn simple_hex_and_colons(block: &[u8; HEX_BLOCK]) -> (u64, u64) {
+    let bits = |is: fn(&u8) -> bool| block.iter().rev().fold(0, |bits, byte| bits << 1 | u64::from(is(byte)));
+    (bits(u8::is_ascii_hexdigit), bits(|byte| *byte == b':'))
+}
+
+/// What sixteen bytes of a name are, a bit a byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LabelMasks {
+    pub dots: u16,
+    /// What stands for itself in no name: a backslash, white space, what is not printable or not ASCII.
+    pub odd: u16,
+    pub capitals: u16,
+}
+
+#[inline(always)]
+#[allow(unsafe_code)]
+pub(crate) fn label_masks(block: &[u8; 16]) -> LabelMasks {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: every processor of this architecture has SSE2.
+    return unsafe { sse2::label_masks(block) };
+    #[cfg(not(target_arch = "x86_64"))]
+    simple_label_masks(block)
+}
+
+#[cfg(any(test, not(target_arch = "x86_64")))]
+fn simple_label_masks(block: &[u8; 16]) -> LabelMasks {
+    let bits = |is: fn(&u8) -> bool| block.iter().rev().fold(0, |bits, byte| bits << 1 | u16::from(is(byte)));
+    LabelMasks {
+        dots: bits(|byte| *byte == b'.'),
+        odd: bits(|byte| !byte.is_ascii_graphic() || *byte == b'\\'),
+        capitals: bits(u8::is_ascii_uppercase),
+    }
+}
+
+/// Which of sixteen bytes JSON asks to escape, a bit a byte.
+#[inline(always)]
+#[allow(unsafe_code)]
+pub(crate) fn special_mask(block: &[u8; 16]) -> u16 {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: every processor of this architecture has SSE2.
+    return unsafe { sse2::special_mask(block) };
+    #[cfg(not(target_arch = "x86_64"))]
+    simple_special_mask(block)
+}
+
+#[cfg(any(test, not(target_arch = "x86_64")))]
+fn simple_special_mask(block: &[u8; 16]) -> u16 {
+    let is_special = |byte: &u8| matches!(byte, 0..=0x1f | b'"' | b'\\');
+    block.iter().rev().fold(0, |bits, byte| bits << 1 | u16::from(is_special(byte)))
+}
+
+#[cfg(target_arch = "x86_64")]
+mod sse2 {
+    use super::{HEX_BLOCK, LabelMasks};
+    use std::arch::x86_64::{
+        __m128i, _mm_add_epi8, _mm_cmpeq_epi8, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set_epi64x,
+        _mm_set1_epi8,
+    };
+
+    #[target_feature(enable = "sse2")]
+    #[inline]
+    pub(super) fn hex_and_colons(block: &[u8; HEX_BLOCK]) -> (u64, u64) {
+        let (mut hex, mut colons) = (0, 0);
+        for (lane, words) in block.as_chunks::<8>().0.as_chunks::<2>().0.iter().enumerate() {
+            let [low, high] = words.map(i64::from_le_bytes);
+            let bytes = _mm_set_epi64x(high, low);
+            let letters = are_of(_mm_or_si128(bytes, _mm_set1_epi8(0x20)), b'a', 6);
+            let digits = _mm_or_si128(are_of(bytes, b'0', 10), letters);
+            hex |= u64::from(_mm_movemask_epi8(digits) as u32) << (16 * lane);
+            colons |= u64::from(_mm_movemask_epi8(are_of(bytes, b':', 1)) as u32) << (16 * lane);
+        }
+        (hex, colons)
+    }
+
+    #[target_feature(enable = "sse2")]
+    #[inline]
+    pub(super) fn label_masks(block: &[u8; 16]) -> LabelMasks {
+        let bytes = load(block);
+        let mask = |bytes| _mm_movemask_epi8(bytes) as u16;
+        let graphic = mask(are_of(bytes, b'!', 94));
+        LabelMasks {
+            dots: mask(are_of(bytes, b'.', 1)),
+            odd: !graphic | mask(are_of(bytes, b'\\', 1)),
+            capitals: mask(are_of(bytes, b'A', 26)),
+        }
+    }
+
+    #[target_feature(enable = "sse2")]
+    #[inline]
+    pub(super) fn special_mask(block: &[u8; 16]) -> u16 {
+        let bytes = load(block);
+        let delimiters = _mm_or_si128(are_of(bytes, b'"', 1), are_of(bytes, b'\\', 1));
+        _mm_movemask_epi8(_mm_or_si128(delimiters, are_of(bytes, 0, 0x20))) as u16
+    }
+
+    #[target_feature(enable = "sse2")]
+    #[inline]
+    fn load(block: &[u8; 16]) -> __m128i {
+        let bits = u128::from_le_bytes(*block);
+        _mm_set_epi64x((bits >> 64) as i64, bits as i64)
+    }
+
+    /// All bits of the bytes that are one of `count` from `first` on.
+    #[target_feature(enable = "sse2")]
+    #[inline]
+    fn are_of(bytes: __m128i, first: u8, count: i8) -> __m128i {
+        let places = _mm_add_epi8(bytes, _mm_set1_epi8(first.wrapping_neg() as i8));
+        _mm_cmpeq_epi8(_mm_min_epu8(places, _mm_set1_epi8(count - 1)), places)
+    }
 }
 
 impl Spaces {
@@ -304,6 +431,21 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_bytes_of_a_name_are_told_apart(bytes in prop::collection::vec(any::<u8>(), 16)) {
+            let block: &[u8; 16] = bytes.first_chunk().unwrap();
+            prop_assert_eq!(label_masks(block), simple_label_masks(block));
+            prop_assert_eq!(special_mask(block), simple_special_mask(block));
+        }
+
+        #[test]
+        fn hexadecimal_digits_and_colons_are_found(
+            bytes in prop::collection::vec(prop_oneof![any::<u8>(), prop::sample::select(b"/09:;@AFGZ`afgz".to_vec())], HEX_BLOCK),
+        ) {
+            let block: &[u8; HEX_BLOCK] = bytes.first_chunk().unwrap();
+            prop_assert_eq!(hex_and_colons(block), simple_hex_and_colons(block));
+        }
+
         #[test]
         fn the_portable_way_gives_the_same_masks(bytes in prop::collection::vec(any::<u8>(), BLOCK)) {
             let block: &[u8; BLOCK] = bytes.first_chunk().unwrap();

@@ -51,7 +51,9 @@ impl Zone {
         if self.origin == Origin::Unknown {
             return None;
         }
-        match name.strip_suffix(&self.name)? {
+        let (below, zone) = name.split_at_checked(name.len().checked_sub(self.name.len())?)?;
+        match below {
+            _ if !same(zone, &self.name) => None,
             "" => Some(""),
             below => below.strip_suffix('.'),
         }

@@ -1,5 +1,7 @@
 //! Pieces of JSON: escaped text, numbers, time stamps, members. Deterministic, and nothing is allocated but by `out`.
 
+use crate::scan::special_mask;
+
 /// Appends text between quotes.
 pub(super) fn quoted(out: &mut Vec<u8>, value: &str) {
     out.push(b'"');
@@ -8,31 +10,57 @@ pub(super) fn quoted(out: &mut Vec<u8>, value: &str) {
 }
 
 /// Appends text, escaped where JSON asks for it (RFC 8259, section 7). Most texts need nothing of it, so it is copied
-/// and looked at in one go. Eight bytes at a time, the last eight overlapping those before: texts are short, and what a
+/// and looked at in one go. Sixteen bytes at a time, the last ones overlapping those before: texts are short, and what a
 /// vector loop leaves to its end, or a call of the library's copy, would cost more than the loop.
+#[inline]
 pub(super) fn text(out: &mut Vec<u8>, value: &str) {
     let bytes = value.as_bytes();
     let start = out.len();
-    let is_plain = match bytes.last_chunk::<8>() {
-        Some(last) => {
+    let is_plain = match (bytes.last_chunk::<16>(), bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {
+        (Some(last), ..) => {
             out.reserve(bytes.len() + last.len());
-            let mut special = special_of(last);
-            for chunk in bytes.as_chunks::<8>().0 {
-                special |= special_of(chunk);
+            let mut special = special_mask(last);
+            for chunk in bytes.as_chunks().0 {
+                special |= special_mask(chunk);
                 out.extend_from_slice(chunk);
             }
             out.truncate(start + bytes.len() - last.len());
             out.extend_from_slice(last);
             special == 0
         }
-        None => {
-            out.extend(bytes);
-            !bytes.iter().any(|byte| is_special(*byte))
+        (None, Some(first), Some(last)) => {
+            out.extend_from_slice(first);
+            out.truncate(start + bytes.len() - last.len());
+            out.extend_from_slice(last);
+            special_of(first) | special_of(last) == 0
+        }
+        _ => {
+            // What a word has too much is made a plain character, and cut off.
+            let word = (short(bytes) | u64::from_le_bytes([b' '; 8]) << (8 * bytes.len())).to_le_bytes();
+            out.extend_from_slice(&word);
+            out.truncate(start + bytes.len());
+            special_of(&word) == 0
         }
     };
     if !is_plain {
         out.truncate(start);
         escape(out, bytes);
+    }
+}
+
+/// Up to seven bytes as one number, the first the lowest.
+#[inline]
+fn short(bytes: &[u8]) -> u64 {
+    match *bytes {
+        [] => 0,
+        [a] => u64::from(a),
+        [a, b] => u64::from(u16::from_le_bytes([a, b])),
+        [a, b, c] => u64::from(u32::from_le_bytes([a, b, c, 0])),
+        // The last four bytes overlap the first, with equal values.
+        [a, b, c, d, ..] => {
+            let last = bytes.last_chunk().map_or(0, |last| u64::from(u32::from_le_bytes(*last)));
+            u64::from(u32::from_le_bytes([a, b, c, d])) | last << (8 * (bytes.len() - 4))
+        }
     }
 }
 
@@ -125,12 +153,20 @@ pub(super) fn entropy(out: &mut Vec<u8>, bits: f32) {
     out.extend_from_slice(&[digit(1000), b'.', digit(100), digit(10), digit(1)]);
 }
 
-/// Appends instants as text; remembers the minute, because queries of a record are of one or two.
-#[derive(Debug, Clone, Default)]
+/// Appends instants as text; remembers the last one, and so its minute: queries of a record are of one or two, and all
+/// of them arrived at once.
+#[derive(Debug, Clone)]
 pub(super) struct Clock {
+    time_ms: i64,
     minute: i64,
-    /// `2024-05-05T08:34:`, of `minute`; empty at first.
-    text: Vec<u8>,
+    /// `2024-05-05T08:34:56.130Z`, of `time_ms`.
+    text: [u8; 24],
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self { time_ms: 0, minute: 0, text: *b"1970-01-01T00:00:00.000Z" }
+    }
 }
 
 const MINUTE_MS: i64 = 60_000;
@@ -143,25 +179,33 @@ impl Clock {
     /// Appends an instant, milliseconds since 1970 UTC, as `2024-05-05T08:34:56.130Z`. Years beyond four digits become
     /// the nearest instant that has them: a log line cannot say more.
     pub(super) fn write(&mut self, out: &mut Vec<u8>, time_ms: i64) {
+        if time_ms == self.time_ms {
+            return out.extend_from_slice(&self.text);
+        }
+        self.time_ms = time_ms;
         let time_ms = time_ms.clamp(FIRST_MS, LAST_MS);
         let minute = time_ms.div_euclid(MINUTE_MS);
-        if minute != self.minute || self.text.is_empty() {
+        let [before @ .., _, _, _, _, _, _, _] = &mut self.text;
+        if minute != self.minute {
             self.minute = minute;
-            self.text = minute_text(minute);
+            *before = minute_text(minute);
         }
-        out.extend_from_slice(&self.text);
-        let rest = time_ms.rem_euclid(MINUTE_MS) as u32;
+        // From where they are made: a text just put together from bytes is slow to be read as a whole.
+        out.extend_from_slice(before);
+        let rest = (time_ms - minute * MINUTE_MS) as u32;
         let digit = |power| b'0' + (rest / power % 10) as u8;
         let seconds = [digit(10_000), digit(1_000), b'.', digit(100), digit(10), digit(1), b'Z'];
         out.extend_from_slice(&seconds);
+        self.text[17..].copy_from_slice(&seconds);
     }
 }
 
 /// `2024-05-05T08:34:` of a minute since 1970.
-fn minute_text(minute: i64) -> Vec<u8> {
+fn minute_text(minute: i64) -> [u8; 17] {
     let (year, month, day) = date(minute.div_euclid(1_440));
     let of_day = minute.rem_euclid(1_440);
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:", of_day / 60, of_day % 60).into_bytes()
+    let text = format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:", of_day / 60, of_day % 60);
+    *text.as_bytes().first_chunk().expect("a year of at most four digits makes seventeen bytes")
 }
 
 /// Year, month and day of a day since 1970, in the proleptic Gregorian calendar.

@@ -10,6 +10,7 @@ mod lean;
 mod memo;
 mod ocsf;
 
+use crate::enrich::same;
 use crate::{Facts, Form, Query, Source};
 use json::Clock;
 use memo::Memo;
@@ -99,8 +100,8 @@ impl<'a> Event<'a> {
     /// What the client sent, if the normalised name does not say it. A dot at the end is the log's, not the client's.
     fn sent_name(&self) -> Option<&'a str> {
         let logged = self.query.name;
-        let same = logged == self.facts.name || logged.strip_suffix('.') == Some(self.facts.name);
-        (!same).then_some(logged)
+        let is_same = same(logged, self.facts.name) || logged.strip_suffix('.') == Some(self.facts.name);
+        (!is_same).then_some(logged)
     }
 
     /// The account that the query belongs to.
