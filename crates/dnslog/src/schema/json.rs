@@ -48,6 +48,17 @@ pub(super) fn text(out: &mut Vec<u8>, value: &str) {
     }
 }
 
+/// Appends JSON as it is, sixteen bytes at a time as in [`text`].
+#[inline]
+pub(super) fn verbatim(out: &mut Vec<u8>, json: &[u8]) {
+    let Some(last) = json.last_chunk::<16>() else { return out.extend_from_slice(json) };
+    let end = out.len() + json.len();
+    out.reserve(json.len() + last.len());
+    json.as_chunks::<16>().0.iter().for_each(|chunk| out.extend_from_slice(chunk));
+    out.truncate(end - last.len());
+    out.extend_from_slice(last);
+}
+
 /// Up to seven bytes as one number, the first the lowest.
 #[inline]
 fn short(bytes: &[u8]) -> u64 {

@@ -29,7 +29,7 @@
 //!
 //! The message itself is never there: it would be half of the record.
 
-use super::json::{entropy, member, number, number_member, open, put, put_plain, quoted};
+use super::json::{entropy, member, number, number_member, open, put, put_plain, quoted, text, verbatim};
 use super::{Event, Writer};
 use crate::{Form, Network, ResolverFields, Transport};
 
@@ -47,7 +47,7 @@ pub(super) fn write(writer: &mut Writer, event: &Event<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(b",\"ip\":\"");
         middle
     });
-    out.extend_from_slice(zone);
+    verbatim(out, zone);
     name(event, out);
     put(out, b",\"type\":\"", query.type_text());
     if query.class != "IN" {
@@ -57,7 +57,9 @@ pub(super) fn write(writer: &mut Writer, event: &Event<'_>, out: &mut Vec<u8>) {
     if query.transport != Transport::Udp {
         member(out, "proto", query.transport_text);
     }
-    put(out, edge, query.source_ip_text);
+    verbatim(out, edge);
+    text(out, query.source_ip_text);
+    out.push(b'"');
     source(event, out);
     out.extend_from_slice(b",\"ent\":");
     entropy(out, facts.entropy);
