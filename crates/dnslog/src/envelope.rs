@@ -25,7 +25,8 @@ pub(crate) fn read<V: Visit>(session: &mut Session<'_, V>, text: &Text<'_>, at: 
     let source = header.source();
     match (header.kind(), header.end) {
         (Kind::Data(events), _) => {
-            let end = read_events(session, text, &header, at, events);
+            let processor = session.lines.scanner.processor();
+            let end = processor.run(|| read_events(session, text, &header, at, events));
             if session.is_over { text.bytes.len() } else { end }
         }
         (_, None) => {
@@ -69,6 +70,7 @@ fn read_record<V: Visit>(session: &mut Session<'_, V>, text: &Text<'_>, place: R
 }
 
 /// Reads the events, the first of which begins at `at` or later, and what follows them in the envelope.
+#[inline(always)]
 fn read_events<V: Visit>(
     session: &mut Session<'_, V>,
     text: &Text<'_>,

@@ -3,8 +3,8 @@
 //! One pass does for the envelope's scanner and the line's parser. With AVX2, which is asked for once, 32 bytes are
 //! compared by one instruction; elsewhere eight bytes are treated as one number. Both ways give the same masks, which
 //! the tests and a fuzz target check. Short texts (names, addresses, what goes into JSON) are looked at in blocks of 16
-//! bytes, by SSE2 where it is, which needs no asking. This is the only module that may hold `unsafe`: the calls into code for a
-//! processor that can run it, a hint to its cache, and text that is known to be ASCII.
+//! bytes, by SSE2 where it is, which needs no asking. This is the only module that may hold `unsafe`: the calls into
+//! code for a processor that can run it, a hint to its cache, and text that is known to be ASCII.
 
 use std::ops::Range;
 
@@ -45,7 +45,11 @@ impl Scanner {
     pub(crate) fn new() -> Self {
         let spaces = Spaces { at: [0; SPACES_MAX + STRIDE], count: 0 };
         #[cfg(target_arch = "x86_64")]
-        if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("bmi1") && is_x86_feature_detected!("popcnt") {
+        if is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("bmi1")
+            && is_x86_feature_detected!("bmi2")
+            && is_x86_feature_detected!("popcnt")
+        {
             return Self { way: Way::Avx2, spaces };
         }
         Self { way: Way::Portable, spaces }
@@ -54,6 +58,11 @@ impl Scanner {
     /// A scanner that any processor can run.
     pub(crate) fn portable() -> Self {
         Self { way: Way::Portable, ..Self::new() }
+    }
+
+    /// How this scanner works, to be asked for before the work borrows it.
+    pub(crate) fn processor(&self) -> Processor {
+        Processor(self.way)
     }
 
     /// The spaces found last, at most [`SPACES_MAX`].
@@ -92,6 +101,24 @@ impl Scanner {
         for at in memchr::memchr_iter(b' ', line).take(SPACES_MAX) {
             self.spaces.at[self.spaces.count] = at as u32;
             self.spaces.count += 1;
+        }
+    }
+}
+
+/// What the processor can do. Only a scanner gives one away.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Processor(Way);
+
+impl Processor {
+    /// Does work. What of it the compiler makes part of this very function has the processor's instructions.
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    pub(crate) fn run<R>(self, work: impl FnOnce() -> R) -> R {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: this way was chosen after asking for every feature the function needs.
+            Way::Avx2 => unsafe { avx2::run(work) },
+            Way::Portable => work(),
         }
     }
 }
@@ -347,17 +374,24 @@ mod avx2 {
         _mm256_cmpeq_epi8, _mm256_min_epu8, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set_epi64x, _mm256_set1_epi8,
     };
 
-    #[target_feature(enable = "avx2,bmi1,popcnt")]
+    #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
+    pub(super) fn run<R>(work: impl FnOnce() -> R) -> R {
+        work()
+    }
+
+    #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
+    #[inline]
     pub(super) fn string_end(bytes: &[u8], from: usize) -> usize {
         super::string_end_by(|block| masks(block), bytes, from)
     }
 
-    #[target_feature(enable = "avx2,bmi1,popcnt")]
+    #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
+    #[inline]
     pub(super) fn message_end(bytes: &[u8], from: usize, spaces: &mut Spaces) -> usize {
         super::message_end_by(|block| masks(block), bytes, from, spaces)
     }
 
-    #[target_feature(enable = "avx2,bmi1,popcnt")]
+    #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
     #[inline]
     fn masks(block: &[u8; BLOCK]) -> Masks {
         let (mut special, mut space) = (0, 0);
