@@ -13,6 +13,7 @@ mod doctor;
 mod epoch;
 mod filter;
 mod http;
+mod jitter;
 mod lines;
 mod liveness;
 mod load;

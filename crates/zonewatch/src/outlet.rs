@@ -6,13 +6,14 @@
 
 use crate::budget::Budget;
 use crate::clock::Clock;
+use crate::jitter::Jitter;
 use crate::lines::{ENTRY_BYTES_MAX, billed_bytes};
 use crate::telemetry;
 use bytes::Bytes;
 use cloud::{DeliveryStream, Error};
 use futures_util::StreamExt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::sync::Semaphore;
 use tracing::{error, warn};
@@ -42,7 +43,7 @@ pub struct Outlet {
     budget: Budget,
     /// Calls under way at once, of all shards: as many as a quarter of the budget has room for, at least one.
     calls: Semaphore,
-    jitter: AtomicU64,
+    jitter: Jitter,
     logged: std::sync::Mutex<Option<Duration>>,
 }
 
@@ -71,7 +72,7 @@ impl Outlet {
             clock,
             budget: budget.clone(),
             calls: Semaphore::new((budget.bytes_max() / 4 / (CALL_FACTOR * CALL_BYTES_MAX)).max(1)),
-            jitter: AtomicU64::new(seed),
+            jitter: Jitter::new(seed),
             logged: Default::default(),
         }
     }
@@ -128,7 +129,7 @@ impl Outlet {
                     self.blocked(&error, target)
                 }
             };
-            self.clock.sleep(retry_after.max(self.jittered(pause))).await;
+            self.clock.sleep(retry_after.max(self.jitter.of(pause))).await;
             pause = (pause * 2).min(PAUSE_MAX);
         }
     }
@@ -176,13 +177,6 @@ impl Outlet {
     fn count(&self, outcome: &'static str, entries: usize) {
         metrics::counter!(telemetry::FIREHOSE_ENTRIES_TOTAL, "outlet" => self.name, "outcome" => outcome)
             .increment(entries as u64);
-    }
-
-    /// Half of `pause` to all of it, so that workers refused together do not come back together.
-    fn jittered(&self, pause: Duration) -> Duration {
-        // A Weyl sequence: any spread will do, it only has to differ between calls and workers.
-        let random = self.jitter.fetch_add(0x9e37_79b9_7f4a_7c15, Relaxed).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        pause.mul_f64(0.5 + (random >> 11) as f64 / (1_u64 << 54) as f64)
     }
 }
 
