@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use zonewatch_tests::contract::streams::{Reshard, Streamed};
-use zonewatch_tests::contract::{deliveries, state, streams, tables};
+use zonewatch_tests::contract::{deliveries, state, streams, subscriptions, tables};
 
 struct Memory(Arc<Stream>);
 
@@ -44,6 +44,17 @@ async fn a_stream_in_memory_keeps_the_contract() {
     streams::merged_shards_have_one_child_with_two_parents(&streamed()).await;
     streams::puts_keep_to_their_limits(&streamed()).await;
     streams::what_is_not_there_is_missing(&streamed()).await;
+}
+
+#[tokio::test]
+async fn subscriptions_in_memory_keep_the_contract() {
+    subscriptions::a_consumer_is_registered_once(&streamed()).await;
+    subscriptions::a_subscription_brings_what_is_there_and_what_comes(&streamed()).await;
+    subscriptions::a_subscription_starts_where_it_should(&streamed()).await;
+    subscriptions::a_subscription_can_start_with_what_comes_next(&streamed()).await;
+    subscriptions::a_subscription_ends_with_its_shard(&streamed()).await;
+    subscriptions::a_second_subscription_at_once_is_refused(&streamed()).await;
+    subscriptions::a_consumer_that_is_not_there_is_missing(&streamed()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

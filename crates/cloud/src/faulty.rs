@@ -4,9 +4,11 @@
 //! same fates. A *lost reply* is the one that matters most: the effect happened, and the caller is told
 //! [`Error::Unavailable`].
 
+mod subscription;
+
 use crate::{
-    Batch, Call, Create, Cursor, DeliveryStream, Entry, Error, LeaseTable, Refused, Scan, Start, StateTable, Stream,
-    WriteError,
+    Batch, Call, Consumer, Create, Cursor, DeliveryStream, Entry, Error, LeaseTable, Refused, Scan, Start, StateTable,
+    Stream, Subscription, WriteError,
 };
 use bytes::Bytes;
 use lease::{Beaten, Lease, Member, Shard, ShardId, WorkerId, Write};
@@ -31,6 +33,10 @@ pub struct Rates {
     pub refused_entry: f64,
     /// A cursor has grown too old for a read.
     pub expired: f64,
+    /// An event of a subscription is lost and the subscription breaks there; drawn for each event.
+    pub broken: f64,
+    /// A subscription falls silent at an event, and says nothing more; drawn for each event.
+    pub silent: f64,
     /// A scan answers what an earlier scan saw.
     pub stale_scan: f64,
 }
@@ -46,6 +52,8 @@ impl Rates {
             delay_max: Duration::ZERO,
             refused_entry: 0.0,
             expired: 0.0,
+            broken: 0.0,
+            silent: 0.0,
             stale_scan: 0.0,
         }
     }
@@ -151,6 +159,28 @@ impl<P: Stream + ?Sized> Stream for Faulty<P> {
         }))
     }
 
+    fn register<'a>(&'a self, consumer: &'a str) -> Call<'a, Result<Consumer, Error>> {
+        Box::pin(self.spoil("register", self.name(), self.port.register(consumer)))
+    }
+
+    fn subscribe<'a>(
+        &'a self,
+        consumer: &'a Consumer,
+        shard: &'a ShardId,
+        start: &'a Start,
+    ) -> Call<'a, Result<Box<dyn Subscription>, Error>> {
+        Box::pin(self.spoil("subscribe", self.name(), async move {
+            let subscription = self.port.subscribe(consumer, shard, start).await?;
+            let Rates { broken, silent, .. } = self.rates;
+            if broken == 0.0 && silent == 0.0 {
+                return Ok(subscription);
+            }
+            let random = Random(self.random().next());
+            let spoiled = subscription::Spoiled::new(subscription, self.name(), (broken, silent), random);
+            Ok(Box::new(spoiled) as Box<dyn Subscription>)
+        }))
+    }
+
     fn put<'a>(&'a self, entries: &'a [Entry]) -> Call<'a, Result<Vec<Refused>, Error>> {
         Box::pin(self.spoil("put", self.name(), async move {
             let (refused, taken, kept) = self.divide(entries);
@@ -245,15 +275,18 @@ impl<P: DeliveryStream + ?Sized> DeliveryStream for Faulty<P> {
 struct Random(u64);
 
 impl Random {
-    /// The next number, 0.0 to below 1.0.
-    fn unit(&mut self) -> f64 {
+    fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^= mixed >> 31;
+        mixed ^ (mixed >> 31)
+    }
+
+    /// The next number, 0.0 to below 1.0.
+    fn unit(&mut self) -> f64 {
         // 53 bits are what the fraction holds.
-        (mixed >> 11) as f64 / (1_u64 << 53) as f64
+        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
     }
 }
 

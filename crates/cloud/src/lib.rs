@@ -13,6 +13,6 @@ mod ports;
 
 pub use error::{Error, WriteError};
 pub use ports::{
-    Batch, Call, Create, Cursor, DeliveryStream, Entry, LeaseTable, Record, Refused, Scan, Start, StateTable, Stream,
-    Unreadable,
+    Batch, Call, Consumer, Create, Cursor, DeliveryStream, Entry, LeaseTable, Record, Refused, Scan, Start, StateTable,
+    Stream, Subscription, Unreadable,
 };

@@ -1,12 +1,13 @@
 //! What the services take in one call. Checked before a call leaves, so that memory and AWS refuse alike (emulators do not
 //! check all of it).
 //!
-//! Sources: the AWS API references of Kinesis `PutRecords`, `GetRecords`, DynamoDB `BatchGetItem` and Firehose
-//! `PutRecordBatch`.
+//! Sources: the AWS API references of Kinesis `PutRecords`, `GetRecords`, `SubscribeToShard`, DynamoDB
+//! `BatchGetItem` and Firehose `PutRecordBatch`.
 
 use crate::Entry;
 use bytes::Bytes;
 use lease::WorkerId;
+use std::time::Duration;
 
 /// Entries of one `PutRecords`.
 pub const PUT_ENTRIES_MAX: usize = 500;
@@ -17,6 +18,15 @@ pub const PUT_BYTES_MAX: usize = 5 << 20;
 pub const READ_RECORDS_MAX: u32 = 10_000;
 /// Bytes of one `GetRecords`.
 pub const READ_BYTES_MAX: usize = 10 << 20;
+/// Bytes of one event of a subscription: what a shard gives a consumer in a second. Kinesis names no limit, but pushes
+/// several times a second; only a single record larger than this makes a larger event.
+pub const EVENT_BYTES_MAX: usize = 2_000_000;
+/// A subscription's longest life.
+pub const SUBSCRIPTION_LIFE: Duration = Duration::from_secs(300);
+/// Between two subscriptions of one consumer to one shard.
+pub const SUBSCRIBE_PERIOD: Duration = Duration::from_secs(5);
+/// A subscription says something at least this often.
+pub const EVENT_PERIOD: Duration = Duration::from_secs(5);
 /// Workers' rows of one read: keys of one `BatchGetItem`.
 pub const READ_MEMBERS_MAX: usize = 100;
 /// Entries of one `PutRecordBatch`.

@@ -45,17 +45,31 @@ pub struct Record {
     pub data: Bytes,
 }
 
-/// What one read brought.
+/// What one read brought, or one event of a subscription.
 #[derive(Debug, Clone)]
 pub struct Batch {
     /// In the shard's order. May be empty before the tip is reached; `behind` tells.
     pub records: Vec<Record>,
     /// How far behind the stream's tip the read ended.
     pub behind: Duration,
-    /// Where to go on; `None` at the end of a closed shard.
+    /// Where to go on; `None` at the end of a closed shard. In an event it is the sequence number after which
+    /// the next subscription starts.
     pub next: Option<Cursor>,
     /// The shards that continue a closed one; only with its last read.
     pub children: Vec<Shard>,
+}
+
+/// Who subscribes to a stream's shards, as the stream knows it. Opaque.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consumer(pub String);
+
+/// A shard's records as they come, pushed by the stream. It lasts a few minutes at most (Kinesis: 5) and is then renewed.
+pub trait Subscription: Send {
+    /// The next event, which may be empty: an open shard's says every few seconds that it lives (Kinesis: 5). `None` when
+    /// the subscription has run out, or after the shard's last event. After an error nothing more comes.
+    ///
+    /// A call that is dropped loses nothing. While nobody calls, the stream is not asked for more.
+    fn next(&mut self) -> Call<'_, Option<Result<Batch, Error>>>;
 }
 
 /// A record to be put.
@@ -79,9 +93,31 @@ pub trait Stream: Send + Sync {
     fn cursor<'a>(&'a self, shard: &'a ShardId, start: &'a Start) -> Call<'a, Result<Cursor, Error>>;
     /// At most `records_max` records (Kinesis: at most 10,000 and 10 MB).
     fn read<'a>(&'a self, shard: &'a ShardId, cursor: &'a Cursor, records_max: u32) -> Call<'a, Result<Batch, Error>>;
+    /// The consumer of that name, which is made if there is none, once it can subscribe.
+    fn register<'a>(&'a self, consumer: &'a str) -> Call<'a, Result<Consumer, Error>> {
+        let _ = consumer;
+        Box::pin(async { Err(without_fan_out("register", self.name())) })
+    }
+    /// Subscribes to a shard. A consumer may do so every 5 seconds a shard and is refused in between
+    /// ([`Error::Throttled`]); the new subscription ends the one before. [`Error::Missing`] may mean that the consumer is
+    /// gone: it has to be registered again.
+    fn subscribe<'a>(
+        &'a self,
+        consumer: &'a Consumer,
+        shard: &'a ShardId,
+        start: &'a Start,
+    ) -> Call<'a, Result<Box<dyn Subscription>, Error>> {
+        let _ = (consumer, shard, start);
+        Box::pin(async { Err(without_fan_out("subscribe", self.name())) })
+    }
     /// Puts entries (at most [`crate::limits::PUT_ENTRIES_MAX`], [`crate::limits::PUT_BYTES_MAX`]); answers those that
     /// were refused, by index. Nothing is put twice by one call, but [`Error::Unavailable`] means that some may have been.
     fn put<'a>(&'a self, entries: &'a [Entry]) -> Call<'a, Result<Vec<Refused>, Error>>;
+}
+
+/// What a stream that can only be polled says.
+fn without_fan_out(action: &'static str, stream: &str) -> Error {
+    Error::Invalid { action, resource: stream.to_owned(), message: "it has no enhanced fan-out; poll it".to_owned() }
 }
 
 /// An entry of a batch that was refused; only it is sent again.

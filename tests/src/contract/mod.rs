@@ -7,6 +7,8 @@
 
 pub mod answers;
 pub mod deliveries;
+pub mod emulated;
 pub mod state;
 pub mod streams;
+pub mod subscriptions;
 pub mod tables;

@@ -22,7 +22,7 @@ pub struct Streamed {
 }
 
 impl Streamed {
-    async fn open_shards(&self) -> Vec<Shard> {
+    pub(super) async fn open_shards(&self) -> Vec<Shard> {
         let mut shards = self.stream.shards().await.unwrap();
         shards.retain(|shard| shard.ended_at.is_none());
         shards.sort_by_key(|shard| shard.hash_range.start);
@@ -30,7 +30,7 @@ impl Streamed {
     }
 
     /// Puts texts on a shard, one call each, so that they keep their order.
-    async fn put(&self, shard: &Shard, texts: &[&str]) {
+    pub(super) async fn put(&self, shard: &Shard, texts: &[&str]) {
         for text in texts {
             let entry = Entry {
                 partition_key: "any".into(),
@@ -75,12 +75,12 @@ impl Read {
     }
 }
 
-fn now_ms() -> i64 {
+pub(super) fn now_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
 }
 
 /// Arrival times are in milliseconds; some tests need two that differ.
-async fn later() {
+pub(super) async fn later() {
     tokio::time::sleep(Duration::from_millis(30)).await;
 }
 

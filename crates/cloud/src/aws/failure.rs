@@ -4,6 +4,7 @@ use crate::Error;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_smithy_types::event_stream::RawMessage;
 use std::time::Duration;
 
 /// Quotas of all three services are counted by the second.
@@ -67,6 +68,27 @@ where
         }
         SdkError::ConstructionFailure(_) => Error::Invalid { action, resource, message: chain(error) },
         // Time-outs, broken connections, answers that make no sense.
+        _ => Error::Unavailable { action, resource, message: chain(error) },
+    }
+}
+
+/// Which [`Error`] a failure within an event stream is. What the service says there has its code beside it, not in it.
+pub(super) fn sort_event<E>(
+    action: &'static str,
+    resource: &str,
+    error: &SdkError<E, RawMessage>,
+    code: impl FnOnce(&E) -> &'static str,
+) -> Error
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let resource = resource.to_owned();
+    match error {
+        SdkError::ServiceError(said) => {
+            let (code, message) = (code(said.err()), said.err().message().unwrap_or("no message"));
+            // What is not known by its code is a failure of the stream, not of the call that began it.
+            Answer { code, message, status: 500 }.sort(action, resource)
+        }
         _ => Error::Unavailable { action, resource, message: chain(error) },
     }
 }

@@ -1,7 +1,7 @@
 //! Kinesis Data Streams.
 
 use super::failure::sort;
-use crate::{Batch, Call, Cursor, Entry, Error, Record, Refused, Start, limits};
+use crate::{Batch, Call, Consumer, Cursor, Entry, Error, Record, Refused, Start, Subscription, limits};
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::error::ProvideErrorMetadata;
 use aws_sdk_kinesis::primitives::{Blob, DateTime};
@@ -18,11 +18,11 @@ const PUT_RECORDS: &str = "kinesis:PutRecords";
 /// A Kinesis stream.
 #[derive(Debug, Clone)]
 pub struct Stream {
-    patient: Client,
-    once: Client,
+    pub(super) patient: Client,
+    pub(super) once: Client,
     /// As configured: a name or an ARN.
     name: String,
-    arn: String,
+    pub(super) arn: String,
 }
 
 impl Stream {
@@ -31,15 +31,15 @@ impl Stream {
     }
 
     /// The stream's name, where it was not given as an ARN.
-    fn stream_name(&self) -> Option<String> {
+    pub(super) fn stream_name(&self) -> Option<String> {
         (!self.name.starts_with("arn:")).then(|| self.name.clone())
     }
 
-    fn stream_arn(&self) -> Option<String> {
+    pub(super) fn stream_arn(&self) -> Option<String> {
         self.name.starts_with("arn:").then(|| self.name.clone())
     }
 
-    fn unusable(&self, action: &'static str, what: &str) -> Error {
+    pub(super) fn unusable(&self, action: &'static str, what: &str) -> Error {
         Error::Invalid { action, resource: self.arn.clone(), message: format!("the answer cannot be used: {what}") }
     }
 
@@ -81,11 +81,11 @@ impl Stream {
         })
     }
 
-    fn child(&self, shard: &types::ChildShard) -> Result<Shard, Error> {
+    pub(super) fn child(&self, action: &'static str, shard: &types::ChildShard) -> Result<Shard, Error> {
         Ok(Shard {
             id: ShardId::new(shard.shard_id()),
             parents: shard.parent_shards().iter().map(|parent| ShardId::new(parent)).collect(),
-            hash_range: self.hash_range(GET_RECORDS, shard.hash_key_range())?,
+            hash_range: self.hash_range(action, shard.hash_key_range())?,
             starts_at: None,
             ended_at: None,
         })
@@ -128,10 +128,7 @@ impl Stream {
                 .starting_sequence_number(sequence.as_str()),
         };
         let mut answer = call.send().await;
-        // Kinesis refuses a time in its future. What comes next is then the same place, and Kinesis' clock is the one
-        // that arrival times come from, so ours is not asked.
-        let in_future = |error: &dyn ProvideErrorMetadata| error.code() == Some("InvalidArgumentException");
-        if matches!(start, Start::AtTimestamp(_)) && answer.as_ref().is_err_and(|error| in_future(error)) {
+        if answer.as_ref().is_err_and(|error| is_in_future(start, error)) {
             answer = latest.send().await;
         }
         let answer = answer.map_err(|error| sort(GET_SHARD_ITERATOR, &self.arn, &error))?;
@@ -149,7 +146,8 @@ impl Stream {
             .send()
             .await
             .map_err(|error| sort(GET_RECORDS, &self.arn, &error))?;
-        let records = answer.records.into_iter().map(|record| self.record(record)).collect::<Result<_, _>>()?;
+        let records = answer.records.into_iter().map(|record| self.record(GET_RECORDS, record));
+        let records = records.collect::<Result<_, _>>()?;
         let next = answer.next_shard_iterator.map(Cursor);
         let children = match next {
             Some(_) => Vec::new(),
@@ -157,20 +155,19 @@ impl Stream {
                 .child_shards
                 .unwrap_or_default()
                 .iter()
-                .map(|child| self.child(child))
+                .map(|child| self.child(GET_RECORDS, child))
                 .collect::<Result<_, _>>()?,
         };
-        let behind_ms = u64::try_from(answer.millis_behind_latest.unwrap_or(0)).unwrap_or(0);
-        Ok(Batch { records, behind: Duration::from_millis(behind_ms), next, children })
+        Ok(Batch { records, behind: behind(answer.millis_behind_latest.unwrap_or(0)), next, children })
     }
 
-    fn record(&self, record: types::Record) -> Result<Record, Error> {
+    pub(super) fn record(&self, action: &'static str, record: types::Record) -> Result<Record, Error> {
         let arrival_ms = record
             .approximate_arrival_timestamp
             .and_then(nearest_ms)
-            .ok_or_else(|| self.unusable(GET_RECORDS, "a record without an arrival time"))?;
+            .ok_or_else(|| self.unusable(action, "a record without an arrival time"))?;
         Ok(Record {
-            sequence: self.sequence(GET_RECORDS, &record.sequence_number)?,
+            sequence: self.sequence(action, &record.sequence_number)?,
             arrival_ms,
             data: Bytes::from(record.data.into_inner()),
         })
@@ -210,6 +207,17 @@ impl Stream {
     }
 }
 
+/// Kinesis refuses a time in its future. What comes next is then the same place, and Kinesis' clock is the one that arrival
+/// times come from, so ours is not asked.
+pub(super) fn is_in_future(start: &Start, error: &dyn ProvideErrorMetadata) -> bool {
+    matches!(start, Start::AtTimestamp(_)) && error.code() == Some("InvalidArgumentException")
+}
+
+/// How far behind the tip Kinesis says that we are.
+pub(super) fn behind(millis: i64) -> Duration {
+    Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+}
+
 /// Times travel as seconds with a fraction, which a double holds a little too low as often as too high.
 fn nearest_ms(time: DateTime) -> Option<i64> {
     i64::try_from((time.as_nanos() + 500_000).div_euclid(1_000_000)).ok()
@@ -230,6 +238,19 @@ impl crate::Stream for Stream {
 
     fn read<'a>(&'a self, _shard: &'a ShardId, cursor: &'a Cursor, records_max: u32) -> Call<'a, Result<Batch, Error>> {
         Box::pin(self.get_records(cursor, records_max))
+    }
+
+    fn register<'a>(&'a self, consumer: &'a str) -> Call<'a, Result<Consumer, Error>> {
+        Box::pin(self.registered(consumer))
+    }
+
+    fn subscribe<'a>(
+        &'a self,
+        consumer: &'a Consumer,
+        shard: &'a ShardId,
+        start: &'a Start,
+    ) -> Call<'a, Result<Box<dyn Subscription>, Error>> {
+        Box::pin(self.subscribed(consumer, shard, start))
     }
 
     fn put<'a>(&'a self, entries: &'a [Entry]) -> Call<'a, Result<Vec<Refused>, Error>> {

@@ -7,6 +7,7 @@
 mod change;
 mod dynamodb;
 mod failure;
+mod fan_out;
 mod firehose;
 mod inspect;
 mod kinesis;
@@ -32,6 +33,7 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, ConfigLoader, Region, SdkConfig};
 use aws_sdk_kinesis::config::{Credentials, ProvideCredentials};
 use aws_smithy_http_client::tls;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use std::time::Duration;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -79,13 +81,9 @@ impl Clients {
     }
 
     async fn load(loader: ConfigLoader, watch: Option<&Watch>) -> Result<Self, Error> {
-        let http_client = aws_smithy_http_client::Builder::new()
-            .pool_idle_timeout(IDLE_CONNECTION_LIFE)
-            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-            .build_https();
         let http_client = match watch {
-            Some(watch) => watch.around(http_client),
-            None => http_client,
+            Some(watch) => watch.around(connections()),
+            None => connections(),
         };
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)
@@ -172,6 +170,14 @@ impl Clients {
             _ => "aws",
         }
     }
+}
+
+/// A new, empty connection pool.
+fn connections() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new()
+        .pool_idle_timeout(IDLE_CONNECTION_LIFE)
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+        .build_https()
 }
 
 async fn find_credentials(config: &SdkConfig) -> Result<(), Error> {

@@ -1,6 +1,6 @@
 //! One shard of a stream in memory: a run of records that is cut off at the old end.
 
-use crate::{Record, Start, limits};
+use crate::{Record, Start};
 use lease::{HashRange, SequenceNumber, Shard, ShardId};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -89,13 +89,19 @@ impl ShardLog {
 
     /// What one read at `position` brings: records, the next position, how far behind it ended, and whether the shard has
     /// ended there.
-    pub(super) fn read(&self, position: u64, records_max: usize, now_ms: i64) -> (Vec<Record>, u64, Duration, bool) {
+    pub(super) fn read(
+        &self,
+        position: u64,
+        records_max: usize,
+        bytes_max: usize,
+        now_ms: i64,
+    ) -> (Vec<Record>, u64, Duration, bool) {
         let first = self.records.partition_point(|(number, _)| *number < position);
         let mut bytes = 0;
         let page = self.records.iter().skip(first).take(records_max).take_while(|(_, record)| {
             bytes += record.data.len();
             // A record is never too large for a page of its own.
-            bytes <= limits::READ_BYTES_MAX || bytes == record.data.len()
+            bytes <= bytes_max || bytes == record.data.len()
         });
         let records: Vec<_> = page.map(|(_, record)| record.clone()).collect();
         let after = first + records.len();

@@ -1,13 +1,15 @@
 //! A stream in memory.
 
 use super::Clock;
+use super::fan_out::Consumers;
 use super::shard::{Closed, ShardLog, sequence};
-use crate::{Batch, Call, Cursor, Entry, Error, Record, Refused, Start, limits};
+use crate::{Batch, Call, Consumer, Cursor, Entry, Error, Record, Refused, Start, Subscription, limits};
 use lease::{HashRange, Shard, ShardId};
 use std::fmt;
 use std::hash::{DefaultHasher, Hasher};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::sync::Notify;
 
 /// What a stream in memory holds, and for how long.
 #[derive(Debug, Clone)]
@@ -26,23 +28,27 @@ impl Default for Settings {
     }
 }
 
-/// A stream in memory. Partition keys are spread by a hash of ours, not by Kinesis' MD5.
+/// A stream in memory. Partition keys are spread by a hash of ours, not by Kinesis' MD5. Clones are one stream.
+#[derive(Clone)]
 pub struct Stream {
     name: String,
     settings: Settings,
     clock: Clock,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
+    /// Told when there is something new to read.
+    pub(super) changed: Arc<Notify>,
 }
 
 #[derive(Debug)]
-struct State {
+pub(super) struct State {
     /// In the order of their making.
     shards: Vec<ShardLog>,
     shards_made: usize,
     /// The number of the next record.
-    tip: u64,
+    pub(super) tip: u64,
     /// The latest arrival: arrival times never run back.
-    now_ms: i64,
+    pub(super) now_ms: i64,
+    pub(super) consumers: Consumers,
 }
 
 impl Stream {
@@ -55,12 +61,14 @@ impl Stream {
     pub fn with_settings(name: &str, shards: usize, clock: Clock, settings: Settings) -> Self {
         let count = shards.max(1) as u128;
         let width = u128::MAX / count;
-        let mut state = State { shards: Vec::new(), shards_made: 0, tip: 1, now_ms: i64::MIN };
+        let mut state =
+            State { shards: Vec::new(), shards_made: 0, tip: 1, now_ms: i64::MIN, consumers: Consumers::default() };
         for index in 0..count {
             let end = if index + 1 == count { u128::MAX } else { (index + 1) * width - 1 };
             state.open(Vec::new(), HashRange { start: index * width, end });
         }
-        Self { name: name.to_owned(), settings, clock, state: Mutex::new(state) }
+        let (state, changed) = (Arc::new(Mutex::new(state)), Arc::default());
+        Self { name: name.to_owned(), settings, clock, state, changed }
     }
 
     /// Splits an open shard so that hash keys from `at` on go to the second child.
@@ -75,6 +83,7 @@ impl Stream {
             state.open(vec![shard.clone()], HashRange { start: at, end: range.end });
             Ok(())
         })
+        .inspect(|()| self.changed.notify_waiters())
     }
 
     /// Merges two open shards whose hash keys touch.
@@ -89,6 +98,7 @@ impl Stream {
             state.open(vec![lower.clone(), upper.clone()], HashRange { start: low.start, end: high.end });
             Ok(())
         })
+        .inspect(|()| self.changed.notify_waiters())
     }
 
     /// The bytes of all records held.
@@ -97,7 +107,11 @@ impl Stream {
     }
 
     /// What `act` makes of the state as it is now: with the clock moved on and what is too old trimmed.
-    fn with<T>(&self, action: &'static str, act: impl FnOnce(&mut State) -> Result<T, Wrong>) -> Result<T, Error> {
+    pub(super) fn with<T>(
+        &self,
+        action: &'static str,
+        act: impl FnOnce(&mut State) -> Result<T, Wrong>,
+    ) -> Result<T, Error> {
         let mut state = self.state.lock().expect("no holder of this lock panics");
         state.now_ms = state.now_ms.max((self.clock)());
         state.trim(&self.settings);
@@ -108,17 +122,17 @@ impl Stream {
                 Wrong::Shard(shard) => {
                     Error::Missing { action, resource, message: format!("no open or kept shard {shard}") }
                 }
+                Wrong::Consumer(consumer) => {
+                    Error::Missing { action, resource, message: format!("no consumer {consumer}") }
+                }
+                Wrong::Soon(retry_after) => Error::Throttled { action, resource, retry_after },
                 Wrong::Old => Error::Expired,
             }
         })
     }
 
     fn make_cursor(&self, shard: &ShardId, start: &Start) -> Result<Cursor, Error> {
-        self.with("cursor", |state| {
-            let position = state.kept_shard(shard)?.position(start, state.tip);
-            let position = position.ok_or_else(|| Wrong::Call(format!("{start:?} is no place in this stream")))?;
-            Ok(write_cursor(position, state.now_ms))
-        })
+        self.with("cursor", |state| Ok(write_cursor(state.position(shard, start)?, state.now_ms)))
     }
 
     fn read_page(&self, shard: &ShardId, cursor: &Cursor, records_max: u32) -> Result<Batch, Error> {
@@ -129,11 +143,8 @@ impl Stream {
             if state.now_ms.saturating_sub(made_ms) > millis(self.settings.cursor_life) {
                 return Err(Wrong::Old);
             }
-            let (records, next, behind, ended) = state.kept_shard(shard)?.read(position, records_max, state.now_ms);
-            if ended {
-                return Ok(Batch { records, behind, next: None, children: state.children(shard) });
-            }
-            Ok(Batch { records, behind, next: Some(write_cursor(next, state.now_ms)), children: Vec::new() })
+            let (batch, next) = state.page(shard, position, records_max, limits::READ_BYTES_MAX)?;
+            Ok(Batch { next: next.map(|next| write_cursor(next, state.now_ms)), ..batch })
         })
     }
 
@@ -144,13 +155,16 @@ impl Stream {
             state.trim(&self.settings);
             Ok(Vec::new())
         })
+        .inspect(|_| self.changed.notify_waiters())
     }
 }
 
 /// What is wrong with a call.
-enum Wrong {
+pub(super) enum Wrong {
     Call(String),
     Shard(ShardId),
+    Consumer(String),
+    Soon(Duration),
     Old,
 }
 
@@ -170,12 +184,31 @@ impl State {
         }
     }
 
-    fn kept_shard(&self, shard: &ShardId) -> Result<&ShardLog, Wrong> {
+    pub(super) fn kept_shard(&self, shard: &ShardId) -> Result<&ShardLog, Wrong> {
         self.shards.iter().find(|log| log.id == *shard).ok_or_else(|| Wrong::Shard(shard.clone()))
     }
 
     fn open_shard(&self, shard: &ShardId) -> Result<&ShardLog, Wrong> {
         self.kept_shard(shard).and_then(|log| if log.is_open() { Ok(log) } else { Err(Wrong::Shard(shard.clone())) })
+    }
+
+    pub(super) fn position(&self, shard: &ShardId, start: &Start) -> Result<u64, Wrong> {
+        let position = self.kept_shard(shard)?.position(start, self.tip);
+        position.ok_or_else(|| Wrong::Call(format!("{start:?} is no place in this stream")))
+    }
+
+    /// What is read at a position, and the position after it; `None` at the shard's end.
+    pub(super) fn page(
+        &self,
+        shard: &ShardId,
+        position: u64,
+        records_max: usize,
+        bytes_max: usize,
+    ) -> Result<(Batch, Option<u64>), Wrong> {
+        let log = self.kept_shard(shard)?;
+        let (records, next, behind, ended) = log.read(position, records_max, bytes_max, self.now_ms);
+        let children = if ended { self.children(shard) } else { Vec::new() };
+        Ok((Batch { records, behind, next: None, children }, (!ended).then_some(next)))
     }
 
     fn children(&self, shard: &ShardId) -> Vec<Shard> {
@@ -236,6 +269,19 @@ impl crate::Stream for Stream {
         Box::pin(async move { self.read_page(shard, cursor, records_max) })
     }
 
+    fn register<'a>(&'a self, consumer: &'a str) -> Call<'a, Result<Consumer, Error>> {
+        Box::pin(async { self.make_consumer(consumer) })
+    }
+
+    fn subscribe<'a>(
+        &'a self,
+        consumer: &'a Consumer,
+        shard: &'a ShardId,
+        start: &'a Start,
+    ) -> Call<'a, Result<Box<dyn Subscription>, Error>> {
+        Box::pin(async { self.make_subscription(consumer, shard, start) })
+    }
+
     fn put<'a>(&'a self, entries: &'a [Entry]) -> Call<'a, Result<Vec<Refused>, Error>> {
         Box::pin(async { self.append(entries) })
     }
@@ -250,7 +296,7 @@ fn parse_cursor(cursor: &Cursor) -> Option<(u64, i64)> {
     Some((position.parse().ok()?, made_ms.parse().ok()?))
 }
 
-fn millis(duration: Duration) -> i64 {
+pub(super) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
