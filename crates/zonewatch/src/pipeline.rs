@@ -7,7 +7,7 @@ use crate::http::{Ready, Title, View};
 use crate::observe::{Counts, Settings};
 use crate::outlet::Outlet;
 use crate::quarantine::{Quarantine, QuarantineFile};
-use crate::reader::Pace;
+use crate::reader::{Pace, Readers, Retrieval};
 use crate::shard_task::{self, Observers, Shared};
 use crate::supervisor::{self, Board, Held};
 use crate::telemetry::{self, ZoneLabels};
@@ -81,6 +81,7 @@ pub fn assemble(config: &Config, parts: Parts) -> Result<Pipeline, String> {
         seen.observed(digest, &counts.rejects);
     };
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let readers = Readers::new(Arc::clone(&stream), retrieval(config), clock, budget.clone(), random());
     let shared = Shared {
         stream,
         records: (!records.is_empty()).then(|| Arc::new(Outlet::new("records", records, clock, &budget, random()))),
@@ -90,17 +91,29 @@ pub fn assemble(config: &Config, parts: Parts) -> Result<Pipeline, String> {
         observers: Observers::new(cores, &settings, reference),
         settings,
         budget,
-        pace: Pace {
-            records_max: config.source.records_max,
-            tip: Duration::from_millis(config.source.poll_ms),
-            idle: Duration::from_millis(config.source.idle_poll_ms),
-        },
+        readers,
         epoch: Duration::from_secs(config.source.epoch_secs),
         epoch_bytes_max: config.limits.epoch_bytes_max,
         clock,
         acknowledged: Box::new(acknowledged),
     };
     Ok(Pipeline { shared: Arc::new(shared), view })
+}
+
+/// How shards are read, as the configuration says.
+fn retrieval(config: &Config) -> Retrieval {
+    let source = &config.source;
+    match source.retrieval {
+        config::Retrieval::Polling => Retrieval::Polling(Pace {
+            records_max: source.records_max,
+            tip: Duration::from_millis(source.poll_ms),
+            idle: Duration::from_millis(source.idle_poll_ms),
+        }),
+        config::Retrieval::FanOut => {
+            let consumer = if source.consumer.is_empty() { &config.worker.app } else { &source.consumer };
+            Retrieval::FanOut { consumer: consumer.clone() }
+        }
+    }
 }
 
 /// How leases are coordinated, as the configuration says.
@@ -175,6 +188,20 @@ mod tests {
         );
         config.leases.held_max = 3;
         assert_eq!(coordination(&config, &WorkerId::new("w")).held_max, Some(3));
+    }
+
+    #[test]
+    fn a_consumer_has_the_applications_name_unless_configured() {
+        let mut config = Config::default();
+        assert!(matches!(retrieval(&config), Retrieval::Polling(_)));
+        config.source.retrieval = config::Retrieval::FanOut;
+        let name = |config: &Config| match retrieval(config) {
+            Retrieval::FanOut { consumer } => consumer,
+            Retrieval::Polling(_) => String::new(),
+        };
+        assert_eq!(name(&config), "zonewatch");
+        config.source.consumer = "second".into();
+        assert_eq!(name(&config), "second");
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::load::Meter;
 use crate::observe::{Counts, Observer, Settings};
 use crate::outlet::Outlet;
 use crate::quarantine::Quarantine;
-use crate::reader::{Pace, Reader, Room};
+use crate::reader::{Reader, Readers, Room};
 use crate::supervisor::{Commits, Held, LeaseLost, Phase};
 use crate::telemetry::{self, ShardSeries};
 use cloud::{Batch, Record, Start, Stream};
@@ -50,7 +50,7 @@ pub struct Shared {
     /// What may be held.
     pub budget: Budget,
     /// How shards are read.
-    pub pace: Pace,
+    pub readers: Arc<Readers>,
     /// When an epoch is cut at the latest, and how large it may grow.
     pub epoch: Duration,
     /// See `epoch`.
@@ -179,14 +179,7 @@ impl ShardTask {
 
     async fn work(&mut self) -> Result<(), LeaseLost> {
         let shared = self.shared.clone();
-        let reader = Reader::new(
-            shared.stream.clone(),
-            self.lease.key.clone(),
-            start_of(&self.lease),
-            shared.pace,
-            shared.clock,
-            shared.budget.clone(),
-        );
+        let reader = shared.readers.open(self.lease.key.clone(), start_of(&self.lease));
         let mut idle_reader = Some(reader);
         let mut reading: Option<Reading> = None;
         let mut delivery: Option<Delivery> = None;

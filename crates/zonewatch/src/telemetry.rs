@@ -83,6 +83,8 @@ metrics_table! {
         "Kinesis records worked through: read, delivered and acknowledged.";
     SHARD_BEHIND_SECONDS = "zonewatch_shard_behind_seconds" Gauge Seconds ["stream", "shard"]
         "How far the last read of a shard held here ended behind the stream's tip.";
+    SUBSCRIPTIONS_ENDED_TOTAL = "zonewatch_subscriptions_ended_total" Counter Count ["stream", "reason"]
+        "Subscriptions of enhanced fan-out that ended and were renewed, by reason; over is usual, once in five minutes a shard.";
     CHECKPOINT_AGE_SECONDS = "zonewatch_checkpoint_age_seconds" Gauge Seconds ["stream", "shard"]
         "Time since a shard held here was last known to be acknowledged as far as it was read.";
     LEASES_HELD = "zonewatch_leases_held" Gauge Count ["stream"]

@@ -53,6 +53,8 @@ pub const KEYS: &[Key] = keys! {
     "source.stream" Stream;
     "source.start" OneOf(&["TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"]);
     "source.start_at" Time;
+    "source.retrieval" OneOf(&["polling", "fan-out"]);
+    "source.consumer" Name(0, 128);
     "source.records_max" Whole(1, 10_000, "records");
     "source.poll_ms" Whole(200, 60_000, "milliseconds");
     "source.idle_poll_ms" Whole(200, 60_000, "milliseconds");

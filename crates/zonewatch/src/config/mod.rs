@@ -57,6 +57,10 @@ pub struct Source {
     pub start: StartPosition,
     /// The time for `AT_TIMESTAMP`, RFC 3339.
     pub start_at: String,
+    /// How shards are read: `polling` or `fan-out`.
+    pub retrieval: Retrieval,
+    /// For `fan-out`, the name of the stream's consumer; empty: `worker.app`.
+    pub consumer: String,
     /// Records asked for in one read; Kinesis gives 10,000 at most.
     pub records_max: u32,
     /// Milliseconds between two reads of a shard at the tip. Kinesis allows five reads a second for all consumers.
@@ -65,6 +69,14 @@ pub struct Source {
     pub idle_poll_ms: u64,
     /// Seconds after an epoch's first record was read until it is cut.
     pub epoch_secs: u64,
+}
+
+/// How shards are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Retrieval {
+    Polling,
+    FanOut,
 }
 
 /// Where reading starts when there is no checkpoint.
@@ -216,6 +228,8 @@ impl Default for Source {
             stream: String::new(),
             start: StartPosition::TrimHorizon,
             start_at: String::new(),
+            retrieval: Retrieval::Polling,
+            consumer: String::new(),
             records_max: 10_000,
             poll_ms: 500,
             idle_poll_ms: 1_000,

@@ -1,7 +1,10 @@
 //! Rules over several keys, and those that a range cannot say.
 
-use super::{Compression, Config, Packing, StartPosition};
+use super::{Compression, Config, Packing, Retrieval, StartPosition};
 use crate::telemetry;
+
+/// Kinesis' limit for a consumer's name.
+const CONSUMER_CHARACTERS_MAX: usize = 128;
 
 /// Keys whose values do not go together, each with what is wrong and what to do.
 pub fn faults(config: &Config) -> Vec<(&'static str, String)> {
@@ -11,23 +14,8 @@ pub fn faults(config: &Config) -> Vec<(&'static str, String)> {
             faults.push((key, message.to_owned()));
         }
     };
-    let Config { source, records, quarantine, limits, http, .. } = config;
-    let at_timestamp = source.start == StartPosition::AtTimestamp;
-    fault(
-        at_timestamp && source.start_at.is_empty(),
-        "source.start_at",
-        "is needed for source.start = \"AT_TIMESTAMP\": the time to start at",
-    );
-    fault(
-        !at_timestamp && !source.start_at.is_empty(),
-        "source.start_at",
-        "says nothing unless source.start is \"AT_TIMESTAMP\": set that, or remove this",
-    );
-    fault(
-        source.idle_poll_ms < source.poll_ms,
-        "source.idle_poll_ms",
-        "must be at least source.poll_ms: an idle shard is not read more often than a busy one",
-    );
+    let Config { records, quarantine, limits, http, .. } = config;
+    reading(config, &mut fault);
     fault(
         records.packing == Packing::Single && records.compression == Compression::Gzip,
         "records.compression",
@@ -68,6 +56,38 @@ pub fn faults(config: &Config) -> Vec<(&'static str, String)> {
     faults
 }
 
+/// Where reading starts, and how shards are read.
+fn reading(config: &Config, fault: &mut impl FnMut(bool, &'static str, &str)) {
+    let Config { worker, source, .. } = config;
+    let at_timestamp = source.start == StartPosition::AtTimestamp;
+    fault(
+        at_timestamp && source.start_at.is_empty(),
+        "source.start_at",
+        "is needed for source.start = \"AT_TIMESTAMP\": the time to start at",
+    );
+    fault(
+        !at_timestamp && !source.start_at.is_empty(),
+        "source.start_at",
+        "says nothing unless source.start is \"AT_TIMESTAMP\": set that, or remove this",
+    );
+    let fan_out = source.retrieval == Retrieval::FanOut;
+    fault(
+        !fan_out && !source.consumer.is_empty(),
+        "source.consumer",
+        "says nothing unless source.retrieval is \"fan-out\": set that, or remove this",
+    );
+    fault(
+        fan_out && source.consumer.is_empty() && worker.app.len() > CONSUMER_CHARACTERS_MAX,
+        "source.consumer",
+        "is needed: a consumer's name has at most 128 characters, and worker.app has more",
+    );
+    fault(
+        source.idle_poll_ms < source.poll_ms,
+        "source.idle_poll_ms",
+        "must be at least source.poll_ms: an idle shard is not read more often than a busy one",
+    );
+}
+
 /// What only `worker` needs.
 pub fn worker_faults(config: &Config) -> Vec<String> {
     let fault = "source.stream (not set): is needed: the Kinesis stream with the query logs, a name or an ARN";
@@ -89,6 +109,11 @@ mod tests {
         for (variables, part) in [
             (vec![("SOURCE__START_AT", "2026-01-31T06:00:00Z")], "says nothing unless"),
             (vec![("SOURCE__POLL_MS", "2000")], "source.idle_poll_ms (not set): must be at least source.poll_ms"),
+            (vec![("SOURCE__CONSUMER", "second")], "says nothing unless source.retrieval"),
+            (
+                vec![("SOURCE__RETRIEVAL", "fan-out"), ("WORKER__APP", "a".repeat(129).leak())],
+                "source.consumer (not set): is needed",
+            ),
             (
                 vec![("RECORDS__PACKING", "single"), ("RECORDS__COMPRESSION", "gzip")],
                 "does not go with records.packing",
