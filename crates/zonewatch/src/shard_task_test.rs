@@ -2,7 +2,7 @@
 
 use crate::budget::Budget;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Retrieval};
 use crate::pipeline::{self, Parts};
 use crate::supervisor::{self, Ports, Supervisor};
 use crate::telemetry;
@@ -218,23 +218,47 @@ async fn crashes_and_failing_calls_lose_nothing() {
         ..Rates::none()
     };
     for seed in 0..3 {
-        let mut world = World::new(3, rates.clone());
-        for (life, name) in ["a", "b", "c"].iter().enumerate() {
-            let worker = world.worker(name, seed * 100 + life as u64, |config| config.source.epoch_secs = 1);
-            for number in 0..100 {
-                world.put(spread(number, 11)).await;
-                if number % 10 == 0 {
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                }
-            }
-            let so_far = world.delivered().len();
-            world.until("something more delivered", async |world| world.delivered().len() > so_far).await;
-            worker.kill();
-        }
-        let last = world.worker("last", seed * 100 + 9, |_| {});
-        world.until_all_is_delivered().await;
-        last.kill();
+        workers_crash(&rates, seed, Retrieval::Polling).await;
     }
+}
+
+#[tokio::test]
+async fn crashes_and_failing_subscriptions_lose_nothing() {
+    let rates = Rates {
+        lost_reply: 0.05,
+        lost_call: 0.05,
+        throttled: 0.05,
+        refused_entry: 0.1,
+        broken: 0.1,
+        silent: 0.05,
+        ..Rates::none()
+    };
+    for seed in 0..3 {
+        workers_crash(&rates, seed, Retrieval::FanOut).await;
+    }
+}
+
+/// One worker after another crashes while it has work, and nothing is missing in the end.
+async fn workers_crash(rates: &Rates, seed: u64, retrieval: Retrieval) {
+    let mut world = World::new(3, rates.clone());
+    for (life, name) in ["a", "b", "c"].iter().enumerate() {
+        let worker = world.worker(name, seed * 100 + life as u64, |config| {
+            config.source.epoch_secs = 1;
+            config.source.retrieval = retrieval;
+        });
+        for number in 0..100 {
+            world.put(spread(number, 11)).await;
+            if number % 10 == 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+        let so_far = world.delivered().len();
+        world.until("something more delivered", async |world| world.delivered().len() > so_far).await;
+        worker.kill();
+    }
+    let last = world.worker("last", seed * 100 + 9, |config| config.source.retrieval = retrieval);
+    world.until_all_is_delivered().await;
+    last.kill();
 }
 
 #[tokio::test]

@@ -196,6 +196,7 @@ impl Subscription for Subscribed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aws_sdk_kinesis::primitives::Blob;
     use aws_sdk_kinesis::types::error::{ResourceInUseException, ResourceNotFoundException};
     use aws_smithy_runtime_api::client::result::SdkError;
     use aws_smithy_types::event_stream::{Message, RawMessage};
@@ -204,6 +205,36 @@ mod tests {
         // As event streams carry them: the message has no code.
         let raw = RawMessage::Decoded(Message::new("{}"));
         sort_event(SUBSCRIBE_TO_SHARD, "arn", &SdkError::service_error(said, raw), code)
+    }
+
+    /// What an event with a record or none, with or without children and something to go on with, is read as: whether the
+    /// shard goes on, and how many children it names.
+    async fn read(record: bool, children: bool, goes_on: bool) -> (bool, usize) {
+        let clients = super::super::Clients::for_emulator("http://127.0.0.1:1").await.unwrap();
+        let mut event = SubscribeToShardEvent::builder().millis_behind_latest(0);
+        event = event.set_records(Some(Vec::new())).continuation_sequence_number(if goes_on { "7" } else { "" });
+        if record {
+            let record = types::Record::builder().sequence_number("6").partition_key("k").data(Blob::new("x"));
+            event = event.records(record.approximate_arrival_timestamp(DateTime::from_secs(1)).build().unwrap());
+        }
+        if children {
+            let range = types::HashKeyRange::builder().starting_hash_key("0").ending_hash_key("9").build().unwrap();
+            let child = types::ChildShard::builder().shard_id("child").parent_shards("parent").hash_key_range(range);
+            event = event.child_shards(child.build().unwrap());
+        }
+        let batch = clients.stream("queries").event(event.build().unwrap()).unwrap();
+        assert_eq!(batch.records.len(), usize::from(record));
+        (batch.next.is_some(), batch.children.len())
+    }
+
+    #[tokio::test]
+    async fn a_shard_ends_where_nothing_continues_and_not_at_its_childrens_names() {
+        assert_eq!(read(false, false, true).await, (true, 0), "nothing came");
+        assert_eq!(read(true, false, true).await, (true, 0));
+        assert_eq!(read(true, true, false).await, (false, 1), "the last event of Kinesis");
+        assert_eq!(read(false, true, false).await, (false, 1));
+        assert_eq!(read(true, true, true).await, (true, 0), "closed, with more to come");
+        assert_eq!(read(false, true, true).await, (false, 1), "closed, with no more to come");
     }
 
     #[test]

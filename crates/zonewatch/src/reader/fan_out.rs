@@ -116,6 +116,7 @@ impl Subscriber {
 
     /// Subscribes when it is time to.
     async fn subscribe(&mut self) -> Result<Box<dyn Subscription>, Error> {
+        (self.starved, self.heard) = (false, false);
         let readers = self.readers.clone();
         let last = readers.subscribed(&self.shard);
         let period = limits::SUBSCRIBE_PERIOD + readers.jitter.of(PERIOD_MARGIN);
@@ -134,7 +135,6 @@ impl Subscriber {
             readers.note_subscribed(&self.shard, last);
         }
         self.consumer = Some(consumer);
-        (self.starved, self.heard) = (false, false);
         answer
     }
 
@@ -189,7 +189,13 @@ impl Subscriber {
         let readers = &self.readers;
         let (stream, reason) = (readers.stream.name().to_owned(), end.as_str());
         metrics::counter!(telemetry::SUBSCRIPTIONS_ENDED_TOTAL, "stream" => stream, "reason" => reason).increment(1);
-        let mut retry_after = Duration::ZERO;
+        let retry_after = match end {
+            End::Failed(Error::Throttled { retry_after, .. }) => *retry_after,
+            _ => Duration::ZERO,
+        };
+        if matches!(end, End::Failed(Error::Missing { .. })) {
+            self.missing = self.consumer.take();
+        }
         let shard = &self.shard;
         match end {
             // Kinesis closes what nobody reads, in one way or another.
@@ -206,11 +212,6 @@ impl Subscriber {
             }
             End::Failed(error) => {
                 self.failures += 1;
-                match error {
-                    Error::Throttled { retry_after: pause, .. } => retry_after = *pause,
-                    Error::Missing { .. } => self.missing = self.consumer.take(),
-                    _ => {}
-                }
                 self.complaints.log(readers.clock.elapsed(), shard, error);
             }
         }

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use tokio::time::Instant;
 
 const MIB: usize = 1 << 20;
+const HOUR: Duration = Duration::from_secs(3_600);
 
 fn shard() -> ShardId {
     ShardId::new("shardId-000000000000")
@@ -43,12 +44,17 @@ fn texts(batch: &Batch) -> Vec<String> {
 /// The next records that a reader hands on, with how long they took.
 async fn next_texts(reader: &mut Reader) -> (Vec<String>, f64) {
     let asked = Instant::now();
-    loop {
-        let (batch, _hold) = reader.next(Room::Awaited).await;
+    while asked.elapsed() < HOUR {
+        let (batch, _hold) = next(reader).await;
         if !batch.records.is_empty() {
             return (texts(&batch), asked.elapsed().as_secs_f64());
         }
     }
+    panic!("no record within an hour");
+}
+
+async fn next(reader: &mut Reader) -> (Batch, Hold) {
+    tokio::time::timeout(HOUR, reader.next(Room::Awaited)).await.expect("an event within an hour")
 }
 
 /// A stream that notes when it is subscribed to, and from where.
@@ -128,7 +134,7 @@ async fn every_record_comes_once_and_in_order_whatever_fails() {
         let reading = async {
             let mut came = Vec::new();
             while came.len() < 100 {
-                came.extend(texts(&reader.next(Room::Awaited).await.0));
+                came.extend(next_texts(&mut reader).await.0);
             }
             came
         };
@@ -143,11 +149,11 @@ async fn a_record_comes_as_soon_as_it_is_put() {
     let mut reader = reader(source.clone());
     reader.next(Room::Awaited).await;
     let putting = async {
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        tokio::time::sleep(Duration::from_millis(2_013)).await;
         put(&source, "a").await;
     };
     let ((), (texts, secs)) = tokio::join!(putting, next_texts(&mut reader));
-    assert_eq!((texts, secs), (vec!["a".to_owned()], 2.0));
+    assert_eq!((texts, secs), (vec!["a".to_owned()], 2.013));
 }
 
 #[tokio::test(start_paused = true)]
@@ -158,7 +164,7 @@ async fn a_subscription_that_runs_out_is_renewed_from_the_last_record() {
     put(&source, "a").await;
     next_texts(&mut reader).await;
     for _ in 0..180 {
-        reader.next(Room::Awaited).await;
+        next(&mut reader).await;
     }
     let (pauses, starts) = (noted.pauses(), noted.starts());
     assert!(pauses.len() >= 2 && pauses.iter().all(|secs| (300.0..301.0).contains(secs)), "{pauses:?}");
@@ -284,6 +290,54 @@ async fn without_room_a_subscription_is_not_asked_and_nothing_is_lost_when_it_en
     assert_eq!(texts, ["b", "c"]);
     assert!(secs < 1.0, "a starved subscription is renewed without delay: {secs}");
     assert!(matches!(&noted.starts()[1], Start::After(sequence) if sequence.as_str() == "1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_subscription_that_breaks_for_want_of_room_is_not_complained_about() {
+    for (starved, complained) in [(true, false), (false, true)] {
+        let source = memory_stream();
+        let budget = Budget::new(MIB);
+        let mut subscriber = Subscriber::new(readers(source.clone(), &budget), shard(), Start::TrimHorizon);
+        subscriber.next(Room::Awaited).await;
+        source.deregister("app");
+        let full = budget.hold(if starved { MIB } else { 0 }).await;
+        let freeing = async {
+            tokio::time::sleep(Duration::from_secs(20)).await;
+            drop(full);
+        };
+        let reading = tokio::time::timeout(HOUR, subscriber.next(Room::Awaited));
+        assert!(tokio::join!(freeing, reading).1.is_ok(), "starved: {starved}");
+        assert_eq!(subscriber.complaints.logged.is_some(), complained, "starved: {starved}");
+    }
+}
+
+/// A subscription that speaks once, at its time.
+struct Late(Instant);
+
+impl Subscription for Late {
+    fn next(&mut self) -> Call<'_, Option<Result<Batch, Error>>> {
+        Box::pin(async {
+            tokio::time::sleep_until(self.0).await;
+            let next = Some(Cursor("1".into()));
+            Some(Ok(Batch { records: Vec::new(), behind: Duration::ZERO, next, children: Vec::new() }))
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_that_nobody_listened_to_does_not_count() {
+    let readers = readers(memory_stream(), &Budget::new(100 * MIB));
+    let mut subscriber = Subscriber::new(readers, shard(), Start::TrimHorizon);
+    subscriber.subscription = Some(Box::new(Late(Instant::now() + Duration::from_secs(61))));
+    let mut reading = Box::pin(subscriber.next(Room::Awaited));
+    tokio::select! {
+        biased;
+        _ = &mut reading => unreachable!("it is early"),
+        () = std::future::ready(()) => {}
+    }
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    reading.await;
+    assert!(subscriber.subscription.is_some_and(|_| subscriber.consumer.is_none()), "it was not replaced");
 }
 
 #[tokio::test(start_paused = true)]
