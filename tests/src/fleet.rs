@@ -22,6 +22,8 @@ pub struct Fleet {
     pub app: String,
     /// Configurations and logs.
     pub folder: Folder,
+    /// How its workers read: `polling`, unless changed before they start.
+    pub retrieval: &'static str,
 }
 
 impl Fleet {
@@ -33,6 +35,7 @@ impl Fleet {
             delivery: Delivery::create(Emulator::aws()),
             app: unique("app"),
             folder: Folder::create(),
+            retrieval: "polling",
         }
     }
 
@@ -64,10 +67,11 @@ impl Fleet {
 
     /// The configuration file of one worker. Times are short, so that tests are.
     pub fn config(&self, id: &str, operations: u16, people: u16) -> String {
-        let (app, stream, delivery) = (&self.app, &self.stream.name, &self.delivery.name);
+        let Self { app, retrieval, .. } = self;
+        let (stream, delivery) = (&self.stream.name, &self.delivery.name);
         format!(
-            "[worker]\napp = \"{app}\"\nid = \"{id}\"\n\n[source]\nstream = \"{stream}\"\nepoch_secs = 1\n\n\
-             [leases]\nfailover_secs = 3\n\n[records]\ndelivery_streams = [\"{delivery}\"]\n\n\
+            "[worker]\napp = \"{app}\"\nid = \"{id}\"\n\n[source]\nstream = \"{stream}\"\nepoch_secs = 1\n\
+             retrieval = \"{retrieval}\"\n\n[leases]\nfailover_secs = 3\n\n[records]\ndelivery_streams = [\"{delivery}\"]\n\n\
              [http]\noperations = \"127.0.0.1:{operations}\"\npeople = \"127.0.0.1:{people}\"\n"
         )
     }

@@ -1,8 +1,9 @@
 //! Workers that die, stop, and work side by side.
 
+use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
-use zonewatch_tests::emulators::{Stream, base64, wait_for};
+use zonewatch_tests::emulators::{Emulator, Stream, base64, wait_for};
 use zonewatch_tests::fleet::{Fleet, PATIENCE, Worker};
 use zonewatch_tests::payloads::{delivered_id, event_ids};
 
@@ -119,6 +120,37 @@ fn the_shards_of_a_dead_worker_go_to_the_other() {
     wait_for("the survivor holding all leases", PATIENCE, || {
         (held(std::slice::from_ref(&second)) == 4.0).then_some(())
     });
+}
+
+#[test]
+fn records_that_are_pushed_are_delivered_once_by_one_worker_after_another() {
+    let fleet = Fleet { retrieval: "fan-out", ..Fleet::create(2) };
+    let traffic = Traffic::of(3, 30, 6);
+    traffic.put(0, &fleet.stream);
+    let mut first = fleet.worker("first");
+    wait_until_delivered(&fleet, &traffic.ids(0..1));
+    traffic.put(1, &fleet.stream);
+    wait_until_delivered(&fleet, &traffic.ids(0..2));
+    first.process.terminate();
+    let status = first.process.ended(Duration::from_secs(30));
+    assert!(status.success(), "{status}:\n{}", first.process.said());
+
+    traffic.put(2, &fleet.stream);
+    let second = fleet.worker("second");
+    let counts = wait_until_delivered(&fleet, &traffic.ids(0..3));
+    let repeated = counts.values().filter(|count| **count > 1).count();
+    assert_eq!(repeated, 0, "delivered again after an orderly end");
+
+    let consumers = Emulator::kinesis()
+        .call("Kinesis_20131202.ListStreamConsumers", &json!({ "StreamARN": fleet.stream.arn() }))["Consumers"]
+        .clone();
+    let names: Vec<_> = consumers.as_array().into_iter().flatten().map(|found| &found["ConsumerName"]).collect();
+    assert_eq!(names, [fleet.app.as_str()], "registered by the first worker and used again by the second");
+    // It may be refused while the first worker's subscription lasts; but what it subscribed to lasts.
+    for reason in ["silent", "failed"] {
+        let ended = second.metric("zonewatch_subscriptions_ended_total", reason);
+        assert_eq!(ended, None, "{reason}:\n{}", second.process.said());
+    }
 }
 
 fn held(workers: &[Worker]) -> f64 {

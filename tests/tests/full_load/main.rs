@@ -4,6 +4,7 @@
 //! (`sink.rs`). What is printed depends on the machine; what is asserted does not, or has room for any.
 
 mod cost;
+mod fan_out;
 mod passage;
 mod sink;
 
@@ -45,8 +46,13 @@ fn figure(line: &str) {
 
 /// Puts a made-up flood to the stream and returns how long that took.
 fn put_traffic(stream: &Stream, kinesis: &Emulator, queries: usize) -> Duration {
+    put_seeded(stream, kinesis, queries, "5")
+}
+
+fn put_seeded(stream: &Stream, kinesis: &Emulator, queries: usize, seed: &str) -> Duration {
     let count = queries.to_string();
-    let mut command = zonewatch(&["traffic", "--scenario", "flood", "--seed", "5", "--events", &count, "--speed", "0"]);
+    let mut command =
+        zonewatch(&["traffic", "--scenario", "flood", "--seed", seed, "--events", &count, "--speed", "0"]);
     command.args(["--start", "2026-01-05T08:00:00Z", "--stream", &stream.name]);
     let started = Instant::now();
     let put = run(with_credentials(&mut command).env("AWS_ENDPOINT_URL_KINESIS", kinesis.url()));
@@ -56,20 +62,34 @@ fn put_traffic(stream: &Stream, kinesis: &Emulator, queries: usize) -> Duration 
 
 /// The event ids in the stream, and its data's bytes.
 fn ids_in(stream: &Stream) -> (HashSet<String>, usize) {
-    let records = stream.read_all();
-    let data = records.iter().map(|record| BASE64_STANDARD.decode(&record.data).expect("data is base64"));
-    let data: Vec<Vec<u8>> = data.collect();
+    let data = data_in(stream);
     let bytes = data.iter().map(Vec::len).sum();
     (data.iter().flat_map(|payload| event_ids(payload)).collect(), bytes)
 }
 
+fn data_in(stream: &Stream) -> Vec<Vec<u8>> {
+    let records = stream.read_all();
+    records.iter().map(|record| BASE64_STANDARD.decode(&record.data).expect("data is base64")).collect()
+}
+
 /// Starts a worker over this stream and sink. The lease table is ministack's.
 fn start_worker(folder: &Folder, stream: &Stream, kinesis_url: &str, sink: &Sink, settings: &str) -> Worker {
+    start_reading(folder, (stream, "polling"), kinesis_url, sink, settings)
+}
+
+/// The same, reading as told.
+fn start_reading(
+    folder: &Folder,
+    (stream, retrieval): (&Stream, &str),
+    kinesis_url: &str,
+    sink: &Sink,
+    settings: &str,
+) -> Worker {
     let [operations, people] = free_ports();
     let app = unique("app");
     let config = format!(
-        "[worker]\napp = \"{app}\"\nid = \"only\"\n\n[source]\nstream = \"{}\"\n\n\
-         [http]\noperations = \"127.0.0.1:{operations}\"\npeople = \"127.0.0.1:{people}\"\n\n{settings}",
+        "[worker]\napp = \"{app}\"\nid = \"only\"\n\n[source]\nstream = \"{}\"\n\
+         retrieval = \"{retrieval}\"\n\n[http]\noperations = \"127.0.0.1:{operations}\"\npeople = \"127.0.0.1:{people}\"\n\n{settings}",
         stream.name
     );
     let path = folder.write(&format!("{app}.toml"), config.as_bytes()).display().to_string();
