@@ -2,7 +2,7 @@
 //!
 //! Run by `cargo xtask test`, which starts the emulators and says where they are.
 
-use cloud::aws::{Allowed, Clients};
+use cloud::aws::Allowed;
 use cloud::{
     Create, DeliveryStream as _, Error, LeaseTable as _, Scan, StateTable as _, Stream as _, Unreadable, WriteError,
 };

@@ -1,8 +1,8 @@
 //! Load through subscriptions, and their end with their shard.
 
 use super::{
-    AT_REST_BYTES, CALLS_BYTES_A_SHARD, HELD_BYTES_MAX, MEASURING, MIB, PATIENCE, Sink, cost, data_in, figure,
-    put_seeded, start_reading, wait_until_drained,
+    HELD_BYTES_MAX, MEASURING, MEMORY_BYTES_MAX, MIB, PATIENCE, Sink, cost, data_in, figure, put_seeded, start_reading,
+    wait_until_drained,
 };
 use serde_json::json;
 use std::collections::HashSet;
@@ -73,6 +73,7 @@ fn what_is_pushed_through_a_split_to_a_slow_worker_is_not_lost() {
         HELD_BYTES_MAX / MIB
     ));
     assert_eq!(lines, events.len(), "no more often delivered than put");
-    let bound = HELD_BYTES_MAX + AT_REST_BYTES + 4 * CALLS_BYTES_A_SHARD;
+    // What HTTP/2 sends ahead of a slow reader is beside the budget.
+    let bound = MEMORY_BYTES_MAX + 4 * 2 * MIB;
     assert!(peak < bound, "{} MiB at the peak, {} expected at most", peak / MIB, bound / MIB);
 }
