@@ -406,5 +406,4 @@ fn start_of(lease: &Lease) -> Start {
 }
 
 #[cfg(test)]
-#[path = "shard_task_test.rs"]
 mod tests;
