@@ -180,8 +180,10 @@ async fn rows_of_workers_expire_and_those_of_another_version_are_left_out() {
         held_max: None,
         strangers: true,
     };
-    table.beat(&member, &[], 4_000_000_000).await.unwrap();
+    let before = Member { beat: 7, standing: Standing::Active, ..member.clone() };
+    table.beat(&before, &[], 4_000_000_000).await.unwrap();
     table.announce(&member.id, &[ShardId::new("s")]).await.unwrap();
+    table.beat(&member, &[], 4_000_000_000).await.unwrap();
     let row = emulator.call("DynamoDB_20120810.Scan", &asked)["Items"][0].clone();
     let expected = json!({
         "worker": { "S": "a" }, "version": { "N": "1" }, "beat": { "N": "8" }, "periodMs": { "N": "1500" },

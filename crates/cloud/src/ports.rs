@@ -184,7 +184,8 @@ pub trait StateTable: Send + Sync {
     /// Every worker's row, every page, perhaps a moment old. Rows that can't be read are left out: they are of another
     /// version, and judged by their leases alone.
     fn scan(&self) -> Call<'_, Result<Vec<Member>, Error>>;
-    /// Tells a worker, in its row, that these shards come to it. `false`: there is no such row.
+    /// Tells a worker, in its row, that these shards come to it. `false`: there is no such row, or it says that the worker
+    /// is leaving.
     fn announce<'a>(&'a self, to: &'a WorkerId, shards: &'a [ShardId]) -> Call<'a, Result<bool, Error>>;
     /// Removes a worker's row if its beat is still this one. `false`: it is not.
     fn remove<'a>(&'a self, id: &'a WorkerId, beat: u64) -> Call<'a, Result<bool, Error>>;

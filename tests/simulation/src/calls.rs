@@ -3,7 +3,8 @@
 use crate::network::Fate;
 use crate::world::{CALL_LIMIT, Happening, World};
 use lease::{
-    BeatFailed, Beaten, Checkpoint, Event, Failed, Lease, Member, Rows, ShardId, Ticket, WorkerId, Write, WriteFailed,
+    BeatFailed, Beaten, Checkpoint, Event, Failed, Lease, Member, Rows, ShardId, Standing, Ticket, WorkerId, Write,
+    WriteFailed,
 };
 use std::time::Duration;
 
@@ -135,7 +136,7 @@ impl World {
                 Event::MembersRead { ticket, result: Ok(rows.collect()) }
             }
             Call::Announce(ticket, to, shards) => {
-                let row = self.members.get_mut(&to);
+                let row = self.members.get_mut(&to).filter(|row| row.0.standing == Standing::Active);
                 let result = Ok(row.is_some());
                 if let Some(row) = row {
                     row.1.extend(shards);

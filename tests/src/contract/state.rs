@@ -115,6 +115,16 @@ pub async fn nothing_is_announced_to_nobody(table: &dyn StateTable) {
     assert_eq!(table.announce(&id, &[]).await, Ok(true), "there is somebody to hear nothing");
 }
 
+/// Who is leaving takes nothing any more, and hears of nothing.
+pub async fn nothing_is_announced_to_who_is_leaving(table: &dyn StateTable) {
+    table.ensure(Create::IfMissing).await.unwrap();
+    for (id, standing) in [("a", Standing::Leaving), ("b", Standing::Left)] {
+        beat(table, &Member { standing, ..member(id, 1) }, &[]).await;
+        assert_eq!(table.announce(&WorkerId::new(id), &shards(&["s"])).await, Ok(false), "{standing:?}");
+        assert_eq!(beat(table, &member(id, 2), &[]).await, [], "{standing:?}");
+    }
+}
+
 /// A row is removed only by who knows its beat; what was announced goes with it.
 pub async fn a_row_is_removed_at_its_beat_alone(table: &dyn StateTable) {
     table.ensure(Create::IfMissing).await.unwrap();
@@ -166,6 +176,7 @@ pub async fn keeps_the_contract<T: StateTable>(table: impl Fn() -> T) {
     announcements_are_heard_until_they_were(&table()).await;
     announcements_of_two_survive_a_beat_in_between(&table()).await;
     nothing_is_announced_to_nobody(&table()).await;
+    nothing_is_announced_to_who_is_leaving(&table()).await;
     a_row_is_removed_at_its_beat_alone(&table()).await;
     two_workers_do_not_disturb_each_other(&table()).await;
     reads_keep_to_their_limit(&table()).await;

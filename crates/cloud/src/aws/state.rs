@@ -10,7 +10,7 @@ use super::table::Table;
 use crate::{Call, Create, Error, limits};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{ReturnValue, TimeToLiveSpecification};
-use lease::{Beaten, Member, ShardId, WorkerId};
+use lease::{Beaten, Member, ShardId, Standing, WorkerId};
 
 const UPDATE: &str = "dynamodb:UpdateItem";
 const DELETE: &str = "dynamodb:DeleteItem";
@@ -92,9 +92,10 @@ impl StateTable {
             .update_item()
             .table_name(&self.table.name)
             .key(KEY, text(to.as_str()))
-            // A row without a worker's beat would tell nobody.
-            .condition_expression("attribute_exists(#worker)")
-            .expression_attribute_names("#worker", KEY);
+            // A row without a worker's beat would tell nobody; one that is leaving takes nothing any more.
+            .condition_expression("#standing = :active")
+            .expression_attribute_names("#standing", member::STANDING)
+            .expression_attribute_values(":active", text(Standing::Active.as_str()));
         if let Some(shards) = shard_set(shards) {
             call = call.update_expression("ADD #coming :coming");
             call = call.expression_attribute_names("#coming", COMING).expression_attribute_values(":coming", shards);

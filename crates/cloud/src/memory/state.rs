@@ -1,7 +1,7 @@
 //! A table of workers in memory.
 
 use crate::{Call, Create, Error, limits};
-use lease::{Beaten, Member, ShardId, WorkerId};
+use lease::{Beaten, Member, ShardId, Standing, WorkerId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard};
 
@@ -74,11 +74,11 @@ impl crate::StateTable for StateTable {
     fn announce<'a>(&'a self, to: &'a WorkerId, shards: &'a [ShardId]) -> Call<'a, Result<bool, Error>> {
         Box::pin(async move {
             self.with("announce", |rows| match rows.get_mut(to) {
-                Some(row) => {
+                Some(row) if row.0.standing == Standing::Active => {
                     row.1.extend(shards.iter().cloned());
                     true
                 }
-                None => false,
+                _ => false,
             })
         })
     }
