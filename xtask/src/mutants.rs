@@ -45,6 +45,18 @@ const MUTANTS: &[Mutant] = &[
         to: "beat.plus(beats.period.mul_f64(26.0))",
     },
     Mutant {
+        name: "a lease that is kept though it is not renewed",
+        file: "coordinator/beating.rs",
+        from: "given_up: self.settings.failover * 9 / 10,",
+        to: "given_up: self.settings.failover * 9,",
+    },
+    Mutant {
+        name: "a take that begins to read though its worker is not heard",
+        file: "coordinator/holding.rs",
+        from: "let running = !self.draining && now < self.held[key].end(&self.pace(now));",
+        to: "let running = !self.draining;",
+    },
+    Mutant {
         name: "a suspect whose leases are not looked at",
         file: "coordinator/watching.rs",
         from: "if rows.iter().all(rested) {",
@@ -57,10 +69,10 @@ const MUTANTS: &[Mutant] = &[
         to: "seen.dead_at = seen.dead_at.take();",
     },
     Mutant {
-        name: "two missed beats for three",
+        name: "a verdict after one missed beat",
         file: "coordinator/fleet.rs",
-        from: "pub(super) const MISSED_BEATS: u32 = 3;",
-        to: "pub(super) const MISSED_BEATS: u32 = 1;",
+        from: "const MISSED_BEATS: u32 = 2;",
+        to: "const MISSED_BEATS: u32 = 0;",
     },
     Mutant {
         name: "evidence by a lease that was let go",

@@ -30,6 +30,7 @@ pub use message::{
 
 use crate::random::Random;
 use crate::{Lease, ShardId};
+use assigning::Left;
 use beating::Beats;
 use fleet::{Fleet, Life};
 use held::{Held, Task};
@@ -59,8 +60,8 @@ pub struct Coordinator {
     created: BTreeSet<ShardId>,
     /// Shards without a row, and since when.
     missing: BTreeMap<ShardId, Instant>,
-    /// Free leases that others should take, and until when they are given the time.
-    left_to: BTreeMap<ShardId, Instant>,
+    /// Free leases that others should take.
+    left_to: BTreeMap<ShardId, Left>,
     /// Leases that others have announced.
     coming: BTreeMap<ShardId, Coming>,
     announcing: BTreeMap<Ticket, Announcing>,
@@ -152,7 +153,11 @@ impl Coordinator {
         self.tick_held(now);
         self.tick_beats(now);
         self.tick_moves(now);
+        let resting = self.resting.len();
         self.resting.retain(|_, until| *until > now);
+        if self.resting.len() < resting {
+            self.scan_soon(now);
+        }
         if self.draining {
             self.finish_drain(now);
         }
@@ -194,7 +199,7 @@ impl Coordinator {
         if self.looks_around() {
             let scan = self.scanning.is_none().then_some(self.next_scan);
             let listing = self.listing.is_none().then(|| self.listing_due());
-            let left = self.left_to.values().min().copied();
+            let left = self.left_to.values().map(|left| left.until).min();
             let settles = (!self.settled).then(|| self.settles_at());
             wake = [wake, scan, listing, left, settles, Some(self.watch_wake_at())].into_iter().flatten().min();
         }
@@ -264,7 +269,7 @@ impl Coordinator {
     /// last read anyway. Sooner when a row came up that the last listing could not know.
     fn listing_due(&self) -> Instant {
         let asked = self.known.listing.as_ref().map(|listing| listing.asked);
-        let soon = asked.filter(|_| self.listing_failures == 0 && self.known.outgrew_listing());
+        let soon = asked.filter(|_| self.listing_failures == 0 && self.known.outgrew_listing);
         soon.map_or(self.next_listing, |asked| self.next_listing.min(asked.plus(self.settings.failover / 2)))
     }
 
@@ -275,7 +280,7 @@ impl Coordinator {
                 self.listing_failures = 0;
                 self.next_listing = now.plus((self.settings.failover * 6).max(self.grown(self.brisk() * 2)));
                 let shards = shards.into_iter().map(|shard| (shard.id.clone(), shard)).collect();
-                self.known.listing = Some(Listing { asked, shards });
+                self.known.listed(Listing { asked, shards });
                 self.give_up_former(now);
                 self.round(now);
             }
@@ -338,7 +343,7 @@ impl Coordinator {
     /// size; that finds what beats and announcements do not tell. Without beats, rows are all there is to judge by.
     fn scan_pause_at_rest(&self, now: Instant) -> Duration {
         let failover = self.settings.failover;
-        if self.judges(now) { (failover * 2).max(self.grown(self.brisk() * 2)) } else { failover / 3 }
+        if self.judges(now) { (failover * 3).max(self.grown(self.brisk() * 3)) } else { failover / 3 }
     }
 
     /// The table is looked at soon: something has changed, or was left half done.

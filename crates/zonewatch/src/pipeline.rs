@@ -138,8 +138,23 @@ pub fn coordination(config: &Config, worker: &WorkerId) -> supervisor::Settings 
 
 /// Spawns the shards' tasks on the runtime this is called on.
 pub fn spawner(shared: Arc<Shared>) -> supervisor::Spawn {
-    let runtime = tokio::runtime::Handle::current();
-    Box::new(move |held: Held| runtime.spawn(shard_task::run(held, Arc::clone(&shared))))
+    Box::new(Spawner { runtime: tokio::runtime::Handle::current(), shared })
+}
+
+struct Spawner {
+    runtime: tokio::runtime::Handle,
+    shared: Arc<Shared>,
+}
+
+impl supervisor::Tasks for Spawner {
+    fn spawn(&self, held: Held) -> tokio::task::JoinHandle<()> {
+        self.runtime.spawn(shard_task::run(held, Arc::clone(&self.shared)))
+    }
+
+    fn prepare(&self, lease: &lease::Lease) {
+        let _entered = self.runtime.enter();
+        self.shared.readers.prepare(lease.key.clone(), shard_task::start_of(lease));
+    }
 }
 
 /// What `/readyz` answers.

@@ -391,7 +391,7 @@ impl ShardTask {
 }
 
 /// Where reading begins under this lease.
-fn start_of(lease: &Lease) -> Start {
+pub fn start_of(lease: &Lease) -> Start {
     if let Some(pending) = &lease.pending {
         return Start::At(pending.first.clone());
     }

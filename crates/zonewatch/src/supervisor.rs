@@ -77,8 +77,24 @@ pub enum Phase {
     Lost,
 }
 
-/// Spawns a shard's task on the data runtime. It is called on the coordination thread and must not block.
-pub type Spawn = Box<dyn Fn(Held) -> JoinHandle<()> + Send>;
+/// Runs the shards' tasks on the data runtime. It is called on the coordination thread and must not block.
+pub trait Tasks: Send {
+    /// Spawns the task of a shard.
+    fn spawn(&self, held: Held) -> JoinHandle<()>;
+    /// The task of this lease may be spawned in a moment: what makes its start quick can be made ready.
+    fn prepare(&self, lease: &Lease) {
+        let _ = lease;
+    }
+}
+
+impl<F: Fn(Held) -> JoinHandle<()> + Send> Tasks for F {
+    fn spawn(&self, held: Held) -> JoinHandle<()> {
+        self(held)
+    }
+}
+
+/// Whatever runs the tasks.
+pub type Spawn = Box<dyn Tasks>;
 
 /// Why coordination ended although nobody asked for it, or did not end as asked.
 #[derive(Debug, Clone, PartialEq, Eq)]

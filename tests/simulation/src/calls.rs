@@ -1,11 +1,13 @@
 //! The calls of a worker: on their way, taking effect, answered or not.
 
 use crate::network::Fate;
+use crate::used::{LEASE_BYTES, MEMBER_BYTES, Used};
 use crate::world::{CALL_LIMIT, Happening, World};
 use lease::{
-    BeatFailed, Beaten, Checkpoint, Event, Failed, Lease, Member, Rows, ShardId, Standing, Ticket, WorkerId, Write,
-    WriteFailed,
+    BeatFailed, Beaten, Checkpoint, Event, Failed, Lease, Member, Rows, ShardId, Standing, Then, Ticket, WorkerId,
+    Write, WriteFailed,
 };
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// A call under way.
@@ -37,6 +39,15 @@ impl Call {
             self,
             Self::Beat(..) | Self::ScanMembers | Self::ReadMembers(..) | Self::Announce(..) | Self::Remove(..)
         )
+    }
+
+    /// The one lease it is about.
+    fn key(&self) -> Option<&ShardId> {
+        match self {
+            Self::Read(_, key) => Some(key),
+            Self::Write(_, write) => Some(write.key()),
+            _ => None,
+        }
     }
 
     fn failure(&self, silence: Silence) -> Option<Event> {
@@ -76,9 +87,13 @@ impl World {
     pub fn call(&mut self, worker: usize, call: Call) {
         let life = self.workers[worker].life;
         let limit = self.now + self.workers[worker].real(CALL_LIMIT);
-        self.count(&call);
+        self.count(worker, &call);
         let mut fate = self.weather.fate(&mut self.chance);
-        if call.is_state() && self.now < self.state_out_until {
+        let state_out_until = self.state_out_until.max(self.workers[worker].state_out_until);
+        if self.stuck.as_ref().is_some_and(|(key, until)| self.now < *until && call.key() == Some(key)) {
+            fate = Fate::Lost;
+        }
+        if call.is_state() && self.now < state_out_until {
             fate = if self.chance.percent(50) { Fate::Lost } else { Fate::Throttled { answer: 5 } };
         }
         match fate {
@@ -98,6 +113,42 @@ impl World {
                 self.at(effect, Happening::Effect { worker, life, call: Box::new(call), answer });
             }
         }
+    }
+
+    /// Counts what a call to a table uses, whatever becomes of it.
+    fn count(&mut self, worker: usize, call: &Call) {
+        let leases = self.table.len() as u64;
+        let (name, used) = match call {
+            // Another service.
+            Call::List => return,
+            // And a look for the table of KCL's workers, which is not there.
+            Call::Scan => ("scan", Used::scan(leases, LEASE_BYTES, true) + Used { requests: 1.0, ..Used::default() }),
+            Call::Read(..) => ("read", Used::rows(1)),
+            Call::Owned(_, owner) => {
+                let rows = self.table.values().filter(|row| row.owner.as_ref() == Some(owner)).count();
+                ("owned", Used::owned(rows as u64))
+            }
+            Call::Write(_, write) => {
+                let me = &self.workers[worker].id;
+                let had = self.table.get(write.key()).is_some_and(|row| row.owner.is_some());
+                match &**write {
+                    Write::Take { from, .. } if from.as_ref() == Some(me) => ("take", Used::write(0)),
+                    Write::Take { .. } => ("take", Used::write(1 + u64::from(had))),
+                    Write::Commit { commit, .. } if commit.then == Then::Keep => ("commit", Used::write(0)),
+                    Write::Commit { commit, .. } if commit.then == Then::Release => ("hand over", Used::write(1)),
+                    Write::Commit { .. } => ("hand over", Used::write(2)),
+                    Write::Renew { .. } => ("renew", Used::write(0)),
+                    _ => ("create", Used::write(0)),
+                }
+            }
+            Call::Beat(..) => ("beat", Used::write(0)),
+            Call::ScanMembers => ("scan workers", Used::scan(self.members.len() as u64, MEMBER_BYTES, false)),
+            Call::ReadMembers(_, ids) => ("read workers", Used::rows(ids.len() as u64)),
+            Call::Announce(..) => ("announce", Used::write(0)),
+            Call::Remove(..) => ("remove worker", Used::write(0)),
+        };
+        let sum = self.summary.used.entry(name).or_default();
+        *sum = *sum + used;
     }
 
     fn unanswered(&mut self, limit: u64, worker: usize, life: u64, call: &Call) {
@@ -120,7 +171,15 @@ impl World {
             }
             Call::Read(ticket, key) => Event::Row { ticket, result: Ok(self.table.get(&key).cloned()) },
             Call::Owned(ticket, owner) => {
-                let rows = self.table.values().filter(|row| row.owner.as_ref() == Some(&owner));
+                // The index is a moment old, the rows it names are read consistently.
+                let stale = self.chance.percent(self.weather.stale);
+                let indexed = || {
+                    let owned = self.table.values().filter_map(|row| Some((row.key.clone(), row.owner.clone()?)));
+                    owned.collect::<BTreeMap<_, _>>()
+                };
+                let index = self.former_index.read(self.now, stale, indexed);
+                let named = index.iter().filter(|(_, indexed)| **indexed == owner).map(|(key, _)| &self.table[key]);
+                let rows = named.filter(|row| row.owner.as_ref() == Some(&owner));
                 Event::Owned { ticket, result: Ok(rows.cloned().collect()) }
             }
             Call::Write(ticket, write) => Event::Wrote { ticket, result: self.land(&write) },
@@ -130,7 +189,11 @@ impl World {
                 row.1.retain(|shard| !heard.contains(shard));
                 Event::Beaten { ticket, result: Ok(Beaten { coming: row.1.clone() }) }
             }
-            Call::ScanMembers => Event::Members(Ok(self.members.values().map(|row| row.0.clone()).collect())),
+            Call::ScanMembers => {
+                let stale = self.chance.percent(self.weather.stale);
+                let rows = || self.members.values().map(|row| row.0.clone()).collect();
+                Event::Members(Ok(self.former_members.read(self.now, stale, rows)))
+            }
             Call::ReadMembers(ticket, ids) => {
                 let rows = ids.iter().filter_map(|id| self.members.get(id)).map(|row| row.0.clone());
                 Event::MembersRead { ticket, result: Ok(rows.collect()) }

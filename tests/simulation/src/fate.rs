@@ -2,13 +2,13 @@
 
 use crate::network::CALM;
 use crate::world::{CALM_FROM, Happening, Reaching, World};
-use lease::Event;
+use lease::{Event, ShardId};
 
 impl World {
     pub(crate) fn misfortune(&mut self) {
         let index = self.chance.between(0, self.workers.len() as u64) as usize;
         let life = self.workers[index].life;
-        match self.chance.between(0, 11) {
+        match self.chance.between(0, 13) {
             0..3 => self.end_life(index),
             3..6 => {
                 let until = self.now + self.chance.between(500, 25_000);
@@ -17,12 +17,26 @@ impl World {
                 self.reach(until, index, life, Reaching::Wake);
             }
             6..8 => self.terminate(index),
-            8 if self.state_can_fail => self.state_out_until = self.now + self.chance.between(500, 40_000),
+            8 if self.state_can_fail => {
+                self.state_out_until = self.now + self.chance.between(500, 40_000);
+                self.stick();
+            }
+            9 => self.workers[index].state_out_until = self.now + self.chance.between(500, 40_000),
+            10 => self.stick(),
             _ => {}
         }
         let next = self.now + self.chance.between(1_000, 20_000);
         if next < CALM_FROM {
             self.at(next, Happening::Misfortune);
+        }
+    }
+
+    /// Calls about one lease hang for a while: its partition is hot, say.
+    fn stick(&mut self) {
+        let keys: Vec<&ShardId> = self.table.keys().collect();
+        if !keys.is_empty() {
+            let key = keys[self.chance.between(0, keys.len() as u64) as usize].clone();
+            self.stuck = Some((key, self.now + self.chance.between(500, 30_000)));
         }
     }
 
@@ -67,9 +81,10 @@ impl World {
 
     pub(crate) fn calm(&mut self) {
         self.weather = CALM;
-        self.state_out_until = 0;
+        (self.state_out_until, self.stuck) = (0, None);
         for index in 0..self.workers.len() {
             let worker = &mut self.workers[index];
+            worker.state_out_until = 0;
             if self.now < worker.paused_until {
                 worker.paused_until = self.now;
                 let life = worker.life;

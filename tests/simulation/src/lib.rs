@@ -13,9 +13,12 @@ mod fate;
 mod network;
 mod oracle;
 mod promises;
+mod stale;
 mod stream;
 mod task;
+mod used;
 mod worker;
 mod world;
 
+pub use used::{LEASE_BYTES, MEMBER_BYTES, Used, kcl_hour};
 pub use world::{Handover, Setting, Summary, World};

@@ -10,9 +10,11 @@ pub struct Weather {
     pub lost: u64,
     pub very_late: u64,
     pub throttled: u64,
+    /// Reads that need not be consistent, and are not.
+    pub stale: u64,
 }
 
-pub const CALM: Weather = Weather { slow: 0, lost: 0, very_late: 0, throttled: 0 };
+pub const CALM: Weather = Weather { slow: 0, lost: 0, very_late: 0, throttled: 0, stale: 0 };
 
 /// What becomes of a call: when it takes effect and when its answer comes, both milliseconds from now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +41,7 @@ impl Weather {
             lost: chance.between(0, 8),
             very_late: chance.between(0, 5),
             throttled: chance.between(0, 12),
+            stale: chance.between(0, 50),
         }
     }
 

@@ -3,7 +3,7 @@
 use crate::worker::Worker;
 use crate::world::{DAY, STOP_DELAY, World};
 use lease::{Checkpoint, ShardId, StartPosition};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 impl World {
     /// Two workers never work on one shard at once. One that was paused for longer than its lease cannot know until it
@@ -19,13 +19,37 @@ impl World {
         }
     }
 
+    /// The same where a task starts.
+    pub(crate) fn check_one_reader_of(&self, key: &ShardId) {
+        let awake = |worker: &&Worker| worker.up && self.now >= worker.paused_until + STOP_DELAY;
+        let tasks = self.workers.iter().filter(awake).filter_map(|worker| worker.tasks.get(key));
+        assert!(tasks.filter(|task| !task.is_over()).count() <= 1, "{key} is read by two workers at {}", self.now);
+    }
+
+    /// How many workers hold how many leases each.
+    pub fn held(&self) -> BTreeMap<usize, usize> {
+        let mut held = BTreeMap::new();
+        for worker in self.workers.iter().filter(|worker| worker.up) {
+            *held.entry(worker.tasks.len()).or_default() += 1;
+        }
+        held
+    }
+
+    /// Open shards that nobody reads now.
+    pub fn unread(&self) -> usize {
+        let tasks = self.workers.iter().filter(|worker| worker.up).flat_map(|worker| worker.tasks.keys());
+        let read: BTreeSet<&ShardId> = tasks.collect();
+        self.stream.open_shards().iter().filter(|shard| !read.contains(shard)).count()
+    }
+
     /// Every shard that has not ended is read, or waits for a parent that is. What is on its way from one worker to
     /// another at the moment of looking is looked at again after half the failover time.
     pub fn check_covered(&mut self, again: &[ShardId]) -> Vec<ShardId> {
         let open = self.stream.open_shards();
         let uncovered: Vec<ShardId> = open.into_iter().filter(|shard| !self.is_covered(shard)).collect();
         let unread: Vec<&ShardId> = uncovered.iter().filter(|shard| again.contains(shard)).collect();
-        assert!(unread.is_empty(), "nobody reads {unread:?} at {}", self.now);
+        let rows: Vec<_> = unread.iter().map(|key| self.table.get(key)).collect();
+        assert!(unread.is_empty(), "nobody reads {unread:?} at {}: {rows:?}", self.now);
         uncovered
     }
 

@@ -67,9 +67,14 @@ impl Stream {
     pub fn put(&mut self, chance: &mut Chance, now_ms: u64) {
         let open = self.open_shards();
         let id = &open[chance.between(0, open.len() as u64) as usize];
-        self.next_sequence += chance.between(1, 5);
+        self.next_sequence += chance.between(0, 4);
+        self.put_into(id, now_ms);
+    }
+
+    pub fn put_into(&mut self, id: &ShardId, now_ms: u64) {
+        self.next_sequence += 1;
         let number = self.next_sequence;
-        self.shards.get_mut(id).expect("it is open").records.push((number, now_ms));
+        self.shards.get_mut(id).expect("it is there").records.push((number, now_ms));
     }
 
     /// Splits an open shard, or merges two neighbours.

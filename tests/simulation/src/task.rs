@@ -44,6 +44,11 @@ impl Task {
         matches!(self.doing, Doing::Over | Doing::Ending | Doing::Committing { then: Then::Release, .. })
     }
 
+    /// It would read now.
+    pub fn is_idle(&self) -> bool {
+        matches!(self.doing, Doing::Nothing) && !self.draining
+    }
+
     /// What is being delivered, in part or whole.
     pub fn delivering(&self) -> Option<&Epoch> {
         if let Doing::Delivering(epoch) = &self.doing { Some(epoch) } else { None }

@@ -17,6 +17,8 @@ pub(crate) struct Worker {
     pub up: bool,
     pub leaving: bool,
     pub paused_until: u64,
+    /// It alone does not reach the table of workers until then.
+    pub state_out_until: u64,
     /// What reaches it when it goes on.
     pub backlog: Vec<Reaching>,
     /// How often it was woken.

@@ -4,8 +4,10 @@ use crate::calls::Call;
 use crate::chance::Chance;
 use crate::network::Weather;
 use crate::oracle::Oracle;
+use crate::stale::Former;
 use crate::stream::Stream;
 use crate::task::{Task, Wish};
+use crate::used::Used;
 use crate::worker::Worker;
 use lease::{Action, Ask, Coordinator, Event, Lease, Member, Settings, ShardId, StartPosition, WorkerId};
 use std::collections::BTreeMap;
@@ -35,6 +37,9 @@ pub struct Setting {
     pub workers: u64,
     /// Shards of the stream.
     pub shards: u64,
+    /// Every shard has a record whenever its task looks, and its task commits so often, milliseconds, and half a second
+    /// at most for the read that begins the next epoch. None: there are no records.
+    pub epoch: Option<u64>,
 }
 
 /// A shard that went from one worker to another.
@@ -49,8 +54,8 @@ pub struct Handover {
 /// What a world came to.
 #[derive(Debug, Clone, Default)]
 pub struct Summary {
-    /// Calls by name.
-    pub calls: BTreeMap<&'static str, u64>,
+    /// What calls to the tables used, by name.
+    pub used: BTreeMap<&'static str, Used>,
     /// Leases that came or went.
     pub moves: u64,
     /// Shards that changed hands.
@@ -63,10 +68,14 @@ pub struct World {
     pub(crate) chance: Chance,
     pub(crate) weather: Weather,
     pub(crate) state_out_until: u64,
+    /// A lease whose calls hang, and until when.
+    pub(crate) stuck: Option<(ShardId, u64)>,
     pub(crate) state_can_fail: bool,
     pub(crate) stream: Stream,
     pub(crate) table: BTreeMap<ShardId, Lease>,
     pub(crate) members: BTreeMap<WorkerId, (Member, Vec<ShardId>)>,
+    pub(crate) former_members: Former<Vec<Member>>,
+    pub(crate) former_index: Former<BTreeMap<ShardId, WorkerId>>,
     pub(crate) workers: Vec<Worker>,
     queue: BTreeMap<(u64, u64), Happening>,
     order: u64,
@@ -75,6 +84,9 @@ pub struct World {
     tasks_break: bool,
     /// Longest pause between two looks of a task at its shard.
     step_max: u64,
+    epoch: Option<u64>,
+    /// Whether two readers are looked for at every event; else where a task starts, in worlds too large for that.
+    looks_always: bool,
     pub(crate) moves_at_rest: u64,
     pub(crate) summary: Summary,
     /// When a task of each shard last did something, and whose.
@@ -161,6 +173,7 @@ impl World {
         let mut world = Self::empty(Chance::new(seed), setting.shards, StartPosition::TrimHorizon);
         // A task of a quiet world looks at its shard all the time, so that what is measured is the hand-over.
         (world.step_max, world.tasks_break) = (50, false);
+        (world.epoch, world.looks_always) = (setting.epoch, false);
         for index in 0..setting.workers {
             let at = world.chance.between(0, 1_000);
             world.add_worker(index, at);
@@ -174,10 +187,13 @@ impl World {
             chance,
             weather: crate::network::CALM,
             state_out_until: 0,
+            stuck: None,
             state_can_fail: false,
             stream: Stream::new(shards),
             table: BTreeMap::new(),
             members: BTreeMap::new(),
+            former_members: Former::default(),
+            former_index: Former::default(),
             workers: Vec::new(),
             queue: BTreeMap::new(),
             order: 0,
@@ -185,6 +201,8 @@ impl World {
             oracle: Oracle::default(),
             tasks_break: true,
             step_max: 1_500,
+            epoch: None,
+            looks_always: true,
             moves_at_rest: 0,
             summary: Summary::default(),
             worked: BTreeMap::new(),
@@ -215,7 +233,9 @@ impl World {
             assert!(at >= self.now, "time goes back");
             self.now = at;
             self.happen(happening);
-            self.check_one_reader();
+            if self.looks_always {
+                self.check_one_reader();
+            }
         }
         self.now = end;
     }
@@ -239,6 +259,7 @@ impl World {
             up: false,
             leaving: false,
             paused_until: 0,
+            state_out_until: 0,
             backlog: Vec::new(),
             wakes: 0,
             woken_at: None,
@@ -259,22 +280,6 @@ impl World {
 
     pub(crate) fn tell(&mut self, at: u64, worker: usize, life: u64, event: Event) {
         self.reach(at, worker, life, Reaching::Event(Box::new(event)));
-    }
-
-    pub(crate) fn count(&mut self, call: &Call) {
-        let name = match call {
-            Call::List => "list",
-            Call::Scan => "scan",
-            Call::Read(..) => "read",
-            Call::Owned(..) => "owned",
-            Call::Write(..) => "write",
-            Call::Beat(..) => "beat",
-            Call::ScanMembers => "scan_members",
-            Call::ReadMembers(..) => "read_members",
-            Call::Announce(..) => "announce",
-            Call::Remove(..) => "remove",
-        };
-        *self.summary.calls.entry(name).or_default() += 1;
     }
 
     fn happen(&mut self, happening: Happening) {
@@ -375,6 +380,7 @@ impl World {
                 let (key, task) = (lease.key.clone(), self.order);
                 let former = self.workers[index].tasks.insert(key.clone(), Task::new(task, *lease));
                 assert!(former.is_none(), "{key} has two tasks in one worker");
+                self.check_one_reader_of(&key);
                 self.reach(self.now + 1, index, life, Reaching::Step { key, task });
             }
             Action::Drain { key } => {
@@ -436,12 +442,16 @@ impl World {
         }
         let worker = &mut self.workers[index];
         let Some(task) = worker.tasks.get_mut(key) else { return };
+        if self.epoch.is_some() && task.is_idle() {
+            self.stream.put_into(key, DAY + self.now);
+        }
         let wish = task.step(&self.stream, &mut self.chance, &mut self.oracle);
         if let Some(epoch) = task.delivering() {
             self.oracle.begun(key, epoch);
         }
         self.order += 1;
         let (ask, key) = (Ask(self.order), key.clone());
+        let waits = matches!(wish, Wish::Wait);
         let event = match wish {
             Wish::Wait => None,
             Wish::Commit(commit) => Some(Event::Commit { ask, key: key.clone(), commit }),
@@ -451,8 +461,13 @@ impl World {
             worker.asks.insert(ask, (key.clone(), id));
             worker.coordinator.handle(now, event);
         }
-        let next = self.now + self.chance.between(self.step_max / 50, self.step_max);
-        self.reach(next, index, life, Reaching::Step { key, task: id });
+        let pause = match self.epoch {
+            // What it has just delivered goes with the next epoch's commit.
+            Some(_) if waits => self.step_max,
+            Some(epoch) => epoch + self.chance.between(0, 500),
+            None => self.chance.between(self.step_max / 50, self.step_max),
+        };
+        self.reach(self.now + pause, index, life, Reaching::Step { key, task: id });
     }
 
     /// The task is no more: done, told to stop, or broken.

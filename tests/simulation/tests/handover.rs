@@ -14,7 +14,7 @@ fn percentile(mut times: Vec<u64>, share: f64) -> u64 {
 fn handovers(worlds: u64, workers: u64, strike: impl Fn(&mut World)) -> Vec<u64> {
     let mut times = Vec::new();
     for seed in 0..worlds {
-        let mut world = World::quiet(seed, Setting { workers, shards: 12 });
+        let mut world = World::quiet(seed, Setting { workers, shards: 12, epoch: None });
         world.live_until(100_000 + seed * 37 % 2_000);
         let before = world.summary().handovers.len();
         strike(&mut world);

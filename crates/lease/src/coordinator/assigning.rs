@@ -4,12 +4,25 @@ use super::fleet::hash;
 use super::held::{Held, Task};
 use super::known::{Pieces, stay_min};
 use super::{Action, Coordinator, Instant, Reason, WriteFailed, discovery};
-use crate::{Checkpoint, Lease, Place, ShardId, WorkerId, Write, plan};
+use crate::{Checkpoint, Lease, Piece, Place, ShardId, WorkerId, Write, plan};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Rows made, or leases taken, at once. A stream of a thousand shards has all within a few seconds, and a table on a
 /// small budget is not flooded.
 const WRITES_MAX: usize = 64;
+
+/// Workers that look, on average, at a free lease which another should have taken and did not; each time four times as
+/// many. A lease that is left is found soon, and a large fleet does not ask for it as one.
+const FINDERS: u64 = 8;
+
+/// A free lease that another worker should take.
+#[derive(Debug)]
+pub(super) struct Left {
+    /// How long it is given the time.
+    pub(super) until: Instant,
+    /// How often that was too short.
+    tries: u32,
+}
 
 impl Coordinator {
     /// A worker that has just started waits until it knows the others and they know it, two beats, before it takes what
@@ -42,11 +55,23 @@ impl Coordinator {
         self.create_missing(now);
         let plan = plan(&found.pieces, &self.empty_places(now, &found.living));
         self.take_some(now, &plan.taken);
-        if found.free || self.known.wants_scan() {
+        if found.free || self.known.wants_scan() || (!plan.moved.is_empty() && !self.agrees(&found.pieces)) {
             self.scan_soon(now);
         } else {
             self.start_moves(now, plan.moved);
         }
+    }
+
+    /// Whether the table as last seen shows what the workers say they hold. A large fleet looks at its table rarely, and
+    /// what is planned from an old view would undo what others have done since.
+    fn agrees(&self, pieces: &[Piece]) -> bool {
+        let mut seen: BTreeMap<&WorkerId, usize> = BTreeMap::new();
+        for owner in pieces.iter().filter_map(|piece| piece.owner.as_ref()) {
+            *seen.entry(owner).or_default() += 1;
+        }
+        let others = self.fleet.active();
+        let off = others.map(|member| seen.get(&member.id).copied().unwrap_or(0).abs_diff(member.leases as usize));
+        off.sum::<usize>() <= (pieces.len() / 20).max(2)
     }
 
     /// The leases this worker holds, takes, or whose tasks have not stopped yet: whose each will be, and
@@ -104,10 +129,13 @@ impl Coordinator {
         let keys: BTreeSet<&ShardId> = rows.iter().map(|row| &row.key).collect();
         self.missing.retain(|key, _| keys.contains(key));
         let patience = self.settings.failover / 2;
+        let makers = self.makers();
+        let makes = |key: &ShardId| makers[(hash(key.as_str()) % makers.len() as u64) as usize] == self.settings.worker;
         let mut mine = Vec::new();
         for row in &rows {
             let since = *self.missing.entry(row.key.clone()).or_insert(now);
-            if self.makes(&row.key) || now.since(since) >= patience {
+            // A row may be missing only here, so a scan has to show that its maker did not make it.
+            if makes(&row.key) || self.known.scan_asked >= Some(since.plus(patience)) {
                 mine.push(row.clone());
             }
         }
@@ -121,13 +149,11 @@ impl Coordinator {
         }
     }
 
-    /// Whether this worker is the one to make a shard's row: one of the active ones, by the shard's name.
-    pub(super) fn makes(&self, key: &ShardId) -> bool {
+    /// Those that make rows, in an order that is the same for all: a shard's name says which of them makes its row.
+    fn makers(&self) -> Vec<WorkerId> {
         let others = self.fleet.active().map(|member| &member.id);
-        let mut all: Vec<&WorkerId> = others.chain([&self.settings.worker]).collect();
-        all.sort();
-        let chosen = hash(key.as_str()) % all.len() as u64;
-        all[chosen as usize] == &self.settings.worker
+        let all: BTreeSet<&WorkerId> = others.chain([&self.settings.worker]).collect();
+        all.into_iter().cloned().collect()
     }
 
     pub(super) fn create(&mut self, row: Lease) {
@@ -172,22 +198,26 @@ impl Coordinator {
                 let nobodys = self.known.row(key).is_some_and(|row| row.actual_owner().is_none());
                 self.take(now, key, if nobodys { Reason::Free } else { Reason::Expired });
             } else if *to != self.settings.worker {
-                self.left_to.entry(key.clone()).or_insert(now.plus(self.settings.failover / 2));
+                let until = now.plus(self.settings.failover / 2);
+                self.left_to.entry(key.clone()).or_insert(Left { until, tries: 0 });
             }
         }
     }
 
     /// Others had time to take what was left to them.
     pub(super) fn look_at_left(&mut self, now: Instant) {
-        let due: Vec<ShardId> = self
-            .left_to
-            .iter()
-            .filter(|(_, until)| **until <= now)
-            .map(|(key, _)| key.clone())
-            .take(WRITES_MAX)
-            .collect();
-        for key in due {
-            self.left_to.insert(key.clone(), now.plus(self.settings.failover / 2));
+        let workers = self.fleet.active().count() as u64 + 1;
+        let me = hash(self.settings.worker.as_str());
+        let due = self.left_to.iter_mut().filter(|(_, left)| left.until <= now).take(WRITES_MAX);
+        let mut found = Vec::new();
+        for (key, left) in due {
+            let finders = FINDERS << (2 * left.tries.min(16));
+            (left.until, left.tries) = (now.plus(self.settings.failover / 2), left.tries.saturating_add(1));
+            if (me ^ hash(key.as_str())) % workers < finders {
+                found.push(key.clone());
+            }
+        }
+        for key in found {
             self.look(&key);
         }
     }

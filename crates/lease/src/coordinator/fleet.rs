@@ -12,8 +12,10 @@ use std::time::Duration;
 /// Workers that each worker watches closely: those next to it on the ring of names. With three, a worker and two of its
 /// watchers may die at once and still be found within the time of one.
 const WATCHED: usize = 3;
-/// Beats that a dead worker has missed.
-pub(super) const MISSED_BEATS: u32 = 3;
+/// Beats that a worker may miss before it is suspected. One more, and it is dead.
+const MISSED_BEATS: u32 = 2;
+/// The same for one that holds nothing: it is looked at every five beats only, for nobody waits for what it has.
+const MISSED_IDLE_BEATS: u32 = 8;
 
 /// A worker as last seen.
 #[derive(Debug, Clone)]
@@ -68,19 +70,20 @@ impl Fleet {
         self.judging.is_some_and(|(_, last)| now.since(last) <= period * 2)
     }
 
-    /// How long a worker's beat has been the same, as far as this worker may say.
-    pub(super) fn silence(&self, id: &WorkerId, now: Instant) -> Duration {
-        let seen = self.members.get(id).map(|seen| seen.moved);
-        let since = self.judging.map(|(since, _)| since);
-        seen.zip(since).map_or(Duration::ZERO, |(moved, since)| now.since(moved.max(since)))
-    }
-
-    /// When the worker will have been silent for so many of its periods, if nothing is seen of it before.
-    pub(super) fn silent_at(&self, id: &WorkerId, periods: u32) -> Instant {
+    /// When a worker will have been silent for so long that it is suspected, as far as this worker may say and if nothing
+    /// is seen of it before.
+    pub(super) fn silent_at(&self, id: &WorkerId) -> Instant {
         let never = Instant::new(Duration::MAX);
         let Some((since, _)) = self.judging else { return never };
-        let seen = self.members.get(id);
-        seen.map_or(never, |seen| seen.moved.max(since).plus(seen.member.period * periods))
+        self.members.get(id).map_or(never, |seen| {
+            let missed = if seen.member.leases == 0 { MISSED_IDLE_BEATS } else { MISSED_BEATS };
+            seen.moved.max(since).plus(seen.member.period * missed)
+        })
+    }
+
+    /// Whether it is.
+    pub(super) fn is_silent(&self, id: &WorkerId, now: Instant) -> bool {
+        now >= self.silent_at(id)
     }
 
     /// Puts in a row. `true`: there is an active worker more, or less.
@@ -201,7 +204,7 @@ impl Fleet {
             let Some(seen) = self.members.get(&id).filter(|seen| seen.member.standing != Standing::Left) else {
                 continue;
             };
-            let silent = !seen.is_alive() || self.silence(&id, now) >= seen.member.period * (MISSED_BEATS - 1);
+            let silent = !seen.is_alive() || self.is_silent(&id, now);
             watched.push(id);
             sound += usize::from(!silent);
             if sound == WATCHED {

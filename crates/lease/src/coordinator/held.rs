@@ -6,6 +6,7 @@
 use super::moving::Going;
 use super::{Ask, Instant, Reason, Ticket};
 use crate::{Commit, Lease, Shard, Then, WorkerId, Write};
+use std::time::Duration;
 
 /// A lease that is held or being taken.
 #[derive(Debug)]
@@ -41,6 +42,17 @@ pub(super) enum Task {
     Draining,
     /// It is no more, or was never started: only the release is left.
     Over,
+}
+
+/// What the times of all leases of a worker have in common.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pace {
+    /// A lease is renewed so long after its last write.
+    pub(super) renewal: Duration,
+    /// It is given up so long after it.
+    pub(super) given_up: Duration,
+    /// Until when the worker counts as heard; none before its first beat.
+    pub(super) heard_until: Option<Instant>,
 }
 
 /// A shard's end, as its task told it.
@@ -116,6 +128,30 @@ impl Held {
             _ if untouched && row.checkpoint_owner.as_ref() == Some(me) && writing.is_renewal() => Fate::HandOver,
             _ if untouched && row.actual_owner() == Some(me) => Fate::Open,
             _ => Fate::Lost,
+        }
+    }
+
+    /// Until when the lease may be read without another answer.
+    pub(super) fn end(&self, pace: &Pace) -> Instant {
+        let end = self.valid_from.plus(pace.given_up);
+        // Of a lease that is being taken nothing is read yet.
+        let heard = pace.heard_until.filter(|_| !matches!(self.task, Task::Taking(_)));
+        heard.map_or(end, |heard| heard.min(end))
+    }
+
+    /// Some time after its last write, whatever that was; never while a hand-over is under way, since no renewal can
+    /// succeed then.
+    pub(super) fn renewal_due(&self, pace: &Pace, me: &WorkerId) -> Instant {
+        self.valid_from.plus(if self.is_handing_over(me) { Duration::MAX } else { pace.renewal })
+    }
+
+    /// When something is due: its write, its renewal, or giving it up.
+    pub(super) fn wake_at(&self, pace: &Pace, me: &WorkerId) -> Instant {
+        let end = self.end(pace);
+        match self.writing.as_ref().map(|writing| writing.step) {
+            Some(Step::SendAt(at) | Step::ReadAt(at)) => at.min(end),
+            Some(Step::Sent(_) | Step::Reading(_)) => end,
+            None => self.renewal_due(pace, me).min(end),
         }
     }
 

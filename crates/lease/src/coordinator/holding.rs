@@ -17,6 +17,9 @@ impl Coordinator {
             StartPosition::AtTimestamp(ms) => ms,
             _ => self.settings.started_ms + now.elapsed().as_millis() as i64,
         };
+        if !unpinned && !anew {
+            self.actions.push_back(Action::Prepare { lease: Box::new(without_void_epoch(row.clone())) });
+        }
         let write = Write::Take {
             key: key.clone(),
             counter: row.counter,
@@ -58,6 +61,7 @@ impl Coordinator {
     /// Sends what comes next for a lease, unless a write is under way: a commit, the release of a lease without a task,
     /// or a renewal if it is due.
     pub(super) fn pump(&mut self, now: Instant, key: &ShardId) {
+        let pace = self.pace(now);
         let Some(held) = self.held.get_mut(key) else { return };
         if held.writing.is_some() || matches!(held.task, Task::Taking(_)) {
             return;
@@ -80,41 +84,25 @@ impl Coordinator {
                 Some(commit) => self.send(now, key, Write::Commit { key: key.clone(), counter, commit }, None),
                 None => self.remove(now, key, Reason::Released, None),
             }
-        } else if now >= self.renewal_due(now, &self.held[key]) {
+        } else if now >= held.renewal_due(&pace, &self.settings.worker) {
             self.send(now, key, Write::Renew { key: key.clone(), counter }, None);
         }
     }
 
-    /// Some time after its last write, whatever that was; never while a hand-over is under way, since no renewal can
-    /// succeed then.
-    fn renewal_due(&self, now: Instant, held: &Held) -> Instant {
-        let never = Duration::MAX;
-        let after = if held.is_handing_over(&self.settings.worker) { never } else { self.renewal_pause(now) };
-        held.valid_from.plus(after)
-    }
-
     pub(super) fn held_wake_at(&self) -> Option<Instant> {
-        let now = self.ticked;
-        self.held.values().map(|held| self.wake_of(now, held)).chain(self.evidence_wake_at(now)).min()
-    }
-
-    /// When something is due for a lease: its write, its renewal, or giving it up.
-    fn wake_of(&self, now: Instant, held: &Held) -> Instant {
-        let end = self.own_end(held);
-        match held.writing.as_ref().map(|writing| writing.step) {
-            Some(Step::SendAt(at) | Step::ReadAt(at)) => at.min(end),
-            Some(Step::Sent(_) | Step::Reading(_)) => end,
-            None => self.renewal_due(now, held).min(end),
-        }
+        let pace = self.pace(self.ticked);
+        let me = &self.settings.worker;
+        self.held.values().map(|held| held.wake_at(&pace, me)).chain(self.evidence_wake_at(self.ticked)).min()
     }
 
     /// Gives up what has run out, and does what is due.
     pub(super) fn tick_held(&mut self, now: Instant) {
-        let due = self.held.iter().filter(|(_, held)| now >= self.wake_of(now, held));
+        let pace = self.pace(now);
+        let due = self.held.iter().filter(|(_, held)| now >= held.wake_at(&pace, &self.settings.worker));
         let keys: Vec<ShardId> = due.map(|(key, _)| key.clone()).collect();
         for key in keys {
             let Some(held) = self.held.get(&key) else { continue };
-            if now >= self.own_end(held) {
+            if now >= held.end(&self.pace(now)) {
                 self.remove(now, &key, Reason::NotRenewed, None);
                 continue;
             }
@@ -212,6 +200,7 @@ impl Coordinator {
             Fate::Open if taking => {
                 self.see(now, row);
                 self.held.remove(key);
+                self.scan_soon(now);
             }
             Fate::Open => self.try_later(now, key, Failed { retry_after: Duration::ZERO }, Step::SendAt),
             Fate::HandOver => {
@@ -270,17 +259,19 @@ impl Coordinator {
     }
 
     fn taken(&mut self, now: Instant, key: &ShardId, row: Lease, from: Option<WorkerId>, reason: Reason) {
-        // A take whose fate was learned too late is a lease that others may take soon.
-        let running = !self.draining && now < self.own_end(&self.held[key]);
         if let Some(held) = self.held.get_mut(key) {
-            held.task = if running { Task::Running } else { Task::Over };
+            held.task = Task::Running;
         }
         self.weigh_evidence();
+        // A take whose fate was learned too late is a lease that others may take soon, or have from an unheard worker.
+        let running = !self.draining && now < self.held[key].end(&self.pace(now));
+        if let Some(held) = self.held.get_mut(key).filter(|_| !running) {
+            held.task = Task::Over;
+        }
         self.actions.push_back(Action::Moved { key: key.clone(), counter: row.counter, other: from, reason });
         if running {
             let checkpoint_is_ours = row.checkpoint_is_ours();
-            let pending = row.pending.clone().filter(|_| checkpoint_is_ours);
-            let lease = Box::new(Lease { pending, ..row });
+            let lease = Box::new(without_void_epoch(row));
             self.actions.push_back(Action::Start { lease, checkpoint_is_ours });
         }
     }
@@ -301,6 +292,7 @@ impl Coordinator {
             if other.as_ref() == Some(&self.settings.worker) && !self.draining {
                 self.take(now, key, Reason::Handed);
             }
+            self.scan_soon(now);
             return;
         }
         let counter = held.row.counter;
@@ -416,4 +408,11 @@ impl Coordinator {
         }
         self.pump(now, key);
     }
+}
+
+/// The row as a task begins with it: if another consumer has moved the checkpoint, the pending epoch is not what comes
+/// next.
+fn without_void_epoch(row: Lease) -> Lease {
+    let pending = row.pending.clone().filter(|_| row.checkpoint_is_ours());
+    Lease { pending, ..row }
 }

@@ -40,6 +40,8 @@ pub(super) struct Known {
     pub(super) unreadable: BTreeSet<ShardId>,
     /// The stream's shards; none before the first answer.
     pub(super) listing: Option<Listing>,
+    /// Whether there is a row that the last listing could not know, so that it is time for another.
+    pub(super) outgrew_listing: bool,
     /// When the last scan that was answered had been asked for; none before the first answer.
     pub(super) scan_asked: Option<Instant>,
 }
@@ -93,7 +95,7 @@ impl Judge<'_> {
         match self.fleet.life(owner) {
             Life::Over => Holder::Dead,
             Life::Alive if self.beats_count => Holder::Lives,
-            // Every worker moves each of its leases in half that time, or stops reading: beats only tell it sooner.
+            // Every worker moves each of its leases well within that time, or stops reading: beats only tell it sooner.
             _ if rested < self.failover => Holder::Lives,
             _ if !self.beats_count => Holder::Dead,
             _ if self.fleet.is_rowless(owner, seen.owner_since.max(self.recently())) => Holder::Dead,
@@ -112,6 +114,8 @@ impl Known {
         let ended = |row: &Lease| (row.checkpoint == Checkpoint::ShardEnd).then_some(now);
         match self.rows.entry(row.key.clone()) {
             Entry::Vacant(entry) => {
+                let listed = |listing: &Listing| listing.shards.contains_key(entry.key());
+                self.outgrew_listing |= self.listing.as_ref().is_some_and(|listing| !listed(listing));
                 let ended_since = ended(&row);
                 entry.insert(Seen { row, unmoved_since: now, owner_since: now, ended_since, first: now, last: now });
                 true
@@ -172,13 +176,11 @@ impl Known {
         self.rows.values().map(|seen| &seen.row)
     }
 
-    /// Whether there is a row that the last listing could not know, so that it is time for another.
-    pub(super) fn outgrew_listing(&self) -> bool {
-        let listing = self.listing.as_ref();
-        listing.is_some_and(|listing| {
-            let newer = |seen: &Seen| seen.first >= listing.asked && !listing.shards.contains_key(&seen.row.key);
-            self.rows.values().any(newer)
-        })
+    /// Puts in a list of the stream's shards.
+    pub(super) fn listed(&mut self, listing: Listing) {
+        let newer = |seen: &Seen| seen.first >= listing.asked && !listing.shards.contains_key(&seen.row.key);
+        self.outgrew_listing = self.rows.values().any(newer);
+        self.listing = Some(listing);
     }
 
     /// Whether a shard has left the stream: a later listing does not have it. Its row neither can be read nor blocks.

@@ -237,9 +237,9 @@ pub enum Action {
         /// Its last beat.
         beat: u64,
     },
-    /// A lease is about to come: whatever makes its start quick can be made ready.
+    /// A lease is being taken: whatever makes its task's start quick can be made ready meanwhile. The take may fail.
     Prepare {
-        /// The row as it is now.
+        /// The row as it is before the take; without its pending epoch if that is void.
         lease: Box<Lease>,
     },
     /// Write a row.

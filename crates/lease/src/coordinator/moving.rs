@@ -8,7 +8,7 @@
 use super::held::Task;
 use super::known::weight;
 use super::{Action, Coordinator, Failed, Instant, Reason, Ticket};
-use crate::{Lease, Move, Piece, Place, ShardId, Standing, Then, WorkerId, plan};
+use crate::{Move, Piece, Place, ShardId, Standing, Then, WorkerId, plan};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -27,8 +27,6 @@ pub(super) struct Going {
 pub(super) struct Coming {
     until: Instant,
     next: Instant,
-    /// The row as it was when it was last seen.
-    prepared: Option<Lease>,
 }
 
 /// An announcement under way.
@@ -77,7 +75,9 @@ impl Coordinator {
             self.fleet.forget(&to);
         }
         let period = self.fleet.member(&to).map_or(Duration::ZERO, |member| member.period);
-        let heard = period.mul_f64(1.1).min(self.settings.failover / 5);
+        // The owner reads on meanwhile, so waiting costs nothing, unless it is to end.
+        let most = if self.draining { self.settings.failover / 2 } else { self.settings.failover * 6 / 5 };
+        let heard = period.mul_f64(1.1).min(most);
         for key in shards {
             let Some(held) = self.held.get_mut(&key) else { continue };
             let Some(going) = held.going.as_mut().filter(|going| going.to == to && going.told.is_none()) else {
@@ -163,8 +163,8 @@ impl Coordinator {
             if known {
                 self.beats.heard.insert(key.clone());
             } else if !self.beats.heard.contains(key) && !self.coming.contains_key(key) {
-                let coming = Coming { until: now.plus(self.settings.failover), next: now, prepared: None };
-                self.coming.insert(key.clone(), coming);
+                let until = now.plus(self.settings.failover * 2);
+                self.coming.insert(key.clone(), Coming { until, next: now });
             }
         }
     }
@@ -198,12 +198,6 @@ impl Coordinator {
             if mine && !self.is_busy(key) {
                 self.come_to_an_end(key);
                 self.take(now, key, Reason::Handed);
-            } else if let (Some(row), Some(coming)) = (self.known.row(key).cloned(), self.coming.get_mut(key)) {
-                let facts = |row: &Lease| (row.checkpoint.clone(), row.pending.clone());
-                if coming.prepared.as_ref().map(facts) != Some(facts(&row)) {
-                    coming.prepared = Some(row.clone());
-                    self.actions.push_back(Action::Prepare { lease: Box::new(row) });
-                }
             }
         } else if self.left_to.remove(key).is_some()
             && !self.draining

@@ -265,12 +265,12 @@ fn no_row_is_made_before_the_table_was_looked_at() {
 #[test]
 fn an_idle_lease_is_renewed_and_a_commit_renews_too() {
     let mut bench = Bench::holding();
-    bench.run(ms(5_100));
+    bench.run(ms(6_100));
     assert!(matches!(bench.sent[..], [Write::Renew { counter: 1, .. }]), "{:?}", bench.sent);
     bench.run(ms(3_000));
     bench.commit(1, commit(5, Then::Keep));
     bench.sent.clear();
-    bench.run(ms(4_800));
+    bench.run(ms(5_800));
     assert_eq!(bench.sent, []);
 }
 
@@ -346,7 +346,7 @@ fn a_hand_over_that_another_asks_for_drains_the_shard() {
     let mut bench = Bench::holding();
     bench.row().checkpoint_owner = Some(WorkerId::new("me"));
     bench.row().owner = Some(WorkerId::new("next"));
-    bench.run(ms(5_100));
+    bench.run(ms(6_100));
     assert_eq!(bench.told, [Action::Drain { key: key() }]);
     bench.commit(1, commit(5, Then::Release));
     assert_eq!((bench.row().owner.clone(), bench.row().checkpoint.clone()), (Some(WorkerId::new("next")), at(5)));

@@ -5,7 +5,7 @@
 //! only if none of all that has moved is it dead. Its watchers then share its leases among themselves, at once; what the
 //! fleet's balance makes of it is a matter of later moves.
 
-use super::fleet::{Life, MISSED_BEATS, hash};
+use super::fleet::{Life, hash};
 use super::{Action, Coordinator, Failed, Instant, Reason, Ticket};
 use crate::{Lease, Member, ShardId, WorkerId};
 use std::collections::BTreeMap;
@@ -62,9 +62,7 @@ impl Coordinator {
             }
         }
         for id in self.watch.watched.clone() {
-            let Some(period) = self.fleet.member(&id).map(|member| member.period) else { continue };
-            let silent = self.fleet.silence(&id, now) >= period * (MISSED_BEATS - 1);
-            if silent
+            if self.fleet.is_silent(&id, now)
                 && self.judges(now)
                 && self.fleet.life(&id) == Life::Alive
                 && !self.watch.suspects.contains_key(&id)
@@ -158,7 +156,7 @@ impl Coordinator {
         let fleet = &self.fleet;
         self.watch.suspects.retain(|id, suspect| match suspect {
             Suspect::Dead { .. } => fleet.life(id) == Life::Over,
-            _ => fleet.member(id).is_none_or(|member| fleet.silence(id, now) >= member.period * (MISSED_BEATS - 1)),
+            _ => fleet.member(id).is_none() || fleet.is_silent(id, now),
         });
         let holds = self.watch.watched.iter().filter_map(|id| self.fleet.member(id)).any(|member| member.leases > 0);
         if holds {
@@ -200,7 +198,7 @@ impl Coordinator {
         let never = Instant::new(Duration::MAX);
         let Some(member) = self.fleet.member(id) else { return Instant::default() };
         match &self.watch.suspects[id] {
-            Suspect::Listed { at, .. } => at.plus(member.period).max(self.fleet.silent_at(id, MISSED_BEATS)),
+            Suspect::Listed { at, .. } => at.plus(member.period).max(self.fleet.silent_at(id).plus(member.period)),
             Suspect::Dead { look_at, ticket: None, .. } => *look_at,
             _ => never,
         }
@@ -301,7 +299,7 @@ impl Coordinator {
         if self.judges(self.ticked) {
             for id in &self.watch.watched {
                 if !self.watch.suspects.contains_key(id) && self.fleet.life(id) == Life::Alive {
-                    wake = wake.min(self.fleet.silent_at(id, MISSED_BEATS - 1));
+                    wake = wake.min(self.fleet.silent_at(id));
                 }
             }
         }

@@ -82,7 +82,7 @@ impl Poller {
         let mut hold = room.hold(&self.readers.budget, self.expected_bytes()).await;
         let cursor = match self.cursor.take() {
             Some(cursor) => cursor,
-            None => self.readers.stream.cursor(&self.shard, &self.position).await?,
+            None => self.readers.cursor(&self.shard, &self.position).await?,
         };
         self.last_read = Some(self.readers.clock.elapsed());
         let cursor = self.cursor.insert(cursor);

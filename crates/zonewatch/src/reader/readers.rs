@@ -9,11 +9,12 @@ use super::{Reader, Way};
 use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::jitter::Jitter;
-use cloud::{Consumer, Error, Start, Stream, limits};
+use cloud::{Consumer, Cursor, Error, Start, Stream, limits};
 use lease::ShardId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
+use tokio::task::JoinHandle;
 
 /// How shards are read.
 #[derive(Debug, Clone)]
@@ -45,6 +46,8 @@ struct Shards {
     read: BTreeSet<ShardId>,
     /// When each was last subscribed to, by this reader or one before it.
     subscribed: BTreeMap<ShardId, Duration>,
+    /// Cursors for readers that may be opened soon, and where they are.
+    prepared: BTreeMap<ShardId, (Start, JoinHandle<Option<Cursor>>)>,
 }
 
 impl Readers {
@@ -64,6 +67,29 @@ impl Readers {
             Retrieval::FanOut { .. } => Way::FanOut(Subscriber::new(self.clone(), shard, position)),
         };
         Reader { way, _place: place }
+    }
+
+    /// A reader may be opened here in a moment: asks for its cursor, on the runtime this is called on.
+    pub fn prepare(self: &Arc<Self>, shard: ShardId, position: Start) {
+        if !matches!(self.retrieval, Retrieval::Polling(_)) {
+            return;
+        }
+        let (readers, key, start) = (self.clone(), shard.clone(), position.clone());
+        let cursor = tokio::spawn(async move { readers.stream.cursor(&key, &start).await.ok() });
+        self.shards().prepared.insert(shard, (position, cursor));
+    }
+
+    /// A cursor at `position`: the one that was asked for, or another.
+    pub(super) async fn cursor(&self, shard: &ShardId, position: &Start) -> Result<Cursor, Error> {
+        let prepared = self.shards().prepared.remove(shard);
+        if let Some((start, cursor)) = prepared {
+            if start != *position {
+                cursor.abort();
+            } else if let Ok(Some(cursor)) = cursor.await {
+                return Ok(cursor);
+            }
+        }
+        self.stream.cursor(shard, position).await
     }
 
     /// The consumer, which is registered if it is not known yet.
@@ -122,7 +148,46 @@ impl Drop for Place {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cloud::memory;
+    use cloud::{Batch, Call, Entry, Refused, memory};
+    use lease::Shard;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// A stream that counts how often it is asked for a cursor.
+    struct Asked(memory::Stream, AtomicUsize);
+
+    impl Stream for Asked {
+        fn name(&self) -> &str {
+            self.0.name()
+        }
+        fn shards(&self) -> Call<'_, Result<Vec<Shard>, Error>> {
+            self.0.shards()
+        }
+        fn cursor<'a>(&'a self, shard: &'a ShardId, start: &'a Start) -> Call<'a, Result<Cursor, Error>> {
+            self.1.fetch_add(1, Ordering::Relaxed);
+            self.0.cursor(shard, start)
+        }
+        fn read<'a>(&'a self, shard: &'a ShardId, cursor: &'a Cursor, most: u32) -> Call<'a, Result<Batch, Error>> {
+            self.0.read(shard, cursor, most)
+        }
+        fn put<'a>(&'a self, entries: &'a [Entry]) -> Call<'a, Result<Vec<Refused>, Error>> {
+            self.0.put(entries)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_cursor_that_was_prepared_is_used_where_it_fits() {
+        let stream = Arc::new(Asked(memory::Stream::new("source", 1, Arc::new(|| 0)), AtomicUsize::new(0)));
+        let pace = Pace { records_max: 10, tip: Duration::ZERO, idle: Duration::ZERO };
+        let readers = Readers::new(stream.clone(), Retrieval::Polling(pace), Clock::real(), Budget::new(100 << 20), 7);
+        let shard = ShardId::new("shardId-000000000000");
+        for (position, asked) in [(Start::TrimHorizon, 1), (Start::AtTimestamp(1), 2)] {
+            readers.prepare(shard.clone(), Start::TrimHorizon);
+            let reader = readers.open(shard.clone(), position.clone());
+            readers.cursor(&shard, &position).await.unwrap();
+            drop(reader);
+            assert_eq!(stream.1.load(Ordering::Relaxed), asked, "{position:?}");
+        }
+    }
 
     fn readers() -> Arc<Readers> {
         let stream = Arc::new(memory::Stream::new("source", 2, Arc::new(|| 0)));

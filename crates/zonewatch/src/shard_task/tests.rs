@@ -229,7 +229,7 @@ async fn task_by_hand(world: &World, change: impl FnOnce(&mut Config)) -> (super
     let shared = world.pipeline("only", 1, &config).shared;
     let (give, taken) = std::sync::mpsc::channel();
     let runtime = tokio::runtime::Handle::current();
-    let spawn: supervisor::Spawn = Box::new(move |held| {
+    let spawn: supervisor::Spawn = Box::new(move |held: supervisor::Held| {
         give.send(held).expect("the test waits");
         runtime.spawn(std::future::pending())
     });

@@ -183,8 +183,7 @@ impl Driver {
             Action::ReadMembers { ticket, ids } => self.read_members(ticket, ids),
             Action::Announce { ticket, to, shards } => self.announce(ticket, to, shards),
             Action::Remove { id, beat } => self.remove(id, beat),
-            // The task asks for its own iterator: one call, while the row is still another's.
-            Action::Prepare { .. } => {}
+            Action::Prepare { lease } => self.spawn.prepare(&lease),
             Action::Start { lease, checkpoint_is_ours } => self.start_task(*lease, checkpoint_is_ours),
             Action::Drain { key } => self.tell(&key, Phase::Drain),
             Action::Stop { key } => self.tell(&key, Phase::Lost),
@@ -211,7 +210,7 @@ impl Driver {
         let key = lease.key.clone();
         let (phase, phases) = watch::channel(Phase::Run);
         let commits = Commits::new(key.clone(), generation, self.requests.0.clone());
-        let handle = (self.spawn)(Held { lease, checkpoint_is_ours, commits, phase: phases });
+        let handle = self.spawn.spawn(Held { lease, checkpoint_is_ours, commits, phase: phases });
         let task = RunningTask { generation, phase, committed_at: self.clock.elapsed() };
         let former = self.tasks.insert(key.clone(), task);
         assert!(former.is_none(), "a shard is not started again before its last task has stopped");

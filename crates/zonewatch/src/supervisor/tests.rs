@@ -42,7 +42,7 @@ impl Fleet {
         let (settings, ports) = (settings(name, create), self.ports());
         let (fleet, name) = (self.clone(), name.to_owned());
         let data = tokio::runtime::Handle::current();
-        let spawn: Spawn = Box::new(move |held| data.spawn(fleet.clone().task(name.clone(), held)));
+        let spawn: Spawn = Box::new(move |held: Held| data.spawn(fleet.clone().task(name.clone(), held)));
         start(settings, Clock::real(), move || Box::pin(async { Ok(ports) }), spawn)
     }
 
@@ -175,7 +175,7 @@ async fn a_broken_task_gives_its_shard_up() {
     let data = tokio::runtime::Handle::current();
     let starts = Arc::new(Mutex::new(0));
     let counted = starts.clone();
-    let spawn: Spawn = Box::new(move |held| {
+    let spawn: Spawn = Box::new(move |held: Held| {
         *counted.lock().unwrap() += 1;
         data.spawn(async move { assert!(held.lease.owner.is_none(), "breaks at once") })
     });
@@ -231,7 +231,7 @@ async fn no_table_is_made_for_a_missing_stream() {
     let fleet = Fleet::new(1);
     let ports = Ports { stream: Arc::new(Absent), ..fleet.ports() };
     let settings = settings("first", Create::IfMissing);
-    let spawn: Spawn = Box::new(|_| tokio::spawn(async {}));
+    let spawn: Spawn = Box::new(|_: Held| tokio::spawn(async {}));
     let mut supervisor = start(settings, Clock::real(), move || Box::pin(async { Ok(ports) }), spawn);
     let error = supervisor.finished().await.unwrap_err();
     assert!(matches!(error, Fatal::Start(cloud::Error::Missing { .. })), "{error}");
@@ -252,7 +252,7 @@ async fn children_are_read_once_their_parent_has_ended() {
     let data = tokio::runtime::Handle::current();
     let begun: Arc<Mutex<Vec<ShardId>>> = Arc::default();
     let (seen, told) = (begun.clone(), children.clone());
-    let spawn: Spawn = Box::new(move |held| {
+    let spawn: Spawn = Box::new(move |held: Held| {
         seen.lock().unwrap().push(held.lease.key.clone());
         let children = told.clone();
         data.spawn(async move {
