@@ -149,12 +149,18 @@ impl<'a> Table<'a> {
         moved
     }
 
-    /// From the most loaded worker that has something to give to the least loaded with room: the lease that leaves the
-    /// higher of both loads lowest, if they are uneven and that is lower than before.
+    /// To the least loaded worker with room, from the most loaded one for which that gains something. The most loaded
+    /// of all may have nothing to give: one lease that weighs more than all that others have.
     fn best_move(&self) -> Option<(usize, usize, usize)> {
         let order = |one: &usize, other: &usize| self.seats[*one].before(&self.seats[*other], 0);
         let to = (0..self.seats.len()).filter(|seat| self.seats[*seat].has_room()).min_by(order)?;
-        let from = (0..self.seats.len()).filter(|seat| !self.seats[*seat].movable.is_empty()).max_by(order)?;
+        let mut givers: Vec<usize> = (0..self.seats.len()).filter(|seat| *seat != to).collect();
+        givers.sort_by(|one, other| order(other, one));
+        givers.into_iter().find_map(|from| self.best_piece(from, to).map(|position| (from, position, to)))
+    }
+
+    /// The lease that leaves the higher load of both lowest, if they are uneven and that is lower than before.
+    fn best_piece(&self, from: usize, to: usize) -> Option<usize> {
         let (giver, taker) = (&self.seats[from], &self.seats[to]);
         let after = |piece: &Piece| {
             let weight = i128::from(piece.weight);
@@ -165,7 +171,7 @@ impl<'a> Table<'a> {
                 after(one).total_cmp(&after(other)).then_with(|| one.key.cmp(&other.key))
             })?;
         let uneven = taker.load(0) < giver.load(0) * (1.0 - UNEVEN_MIN);
-        (uneven && after(best.1) < giver.load(0)).then_some((from, best.0, to))
+        (uneven && after(best.1) < giver.load(0)).then_some(best.0)
     }
 }
 
@@ -249,6 +255,16 @@ mod tests {
             pieces = applied(pieces, &step);
         }
         assert_eq!(weights(&pieces, &places), [100_000, 9_000]);
+    }
+
+    #[test]
+    fn a_worker_with_one_heavy_shard_does_not_keep_the_others_from_helping_each_other() {
+        let places = [place("a", 1_000), place("b", 1_000), place("new", 1_000)];
+        let weights_before = [5_000, 2_000, 2_000];
+        let owners = ["a", "b", "b"];
+        let pieces: Vec<Piece> = (0..3).map(|name| piece(name, weights_before[name], Some(owners[name]))).collect();
+        let plan = plan(&pieces, &places);
+        assert_eq!(weights(&applied(pieces, &plan), &places), [5_000, 2_000, 2_000]);
     }
 
     #[test]
