@@ -86,7 +86,8 @@ impl Fleet {
         now >= self.silent_at(id)
     }
 
-    /// Puts in a row. `true`: there is an active worker more, or less.
+    /// Puts in a row. `true`: there is an active worker more, or less, or one has left, perhaps with a lease that was
+    /// handed to it too late.
     pub(super) fn observe(&mut self, member: Member, now: Instant) -> bool {
         self.rowless.remove(&member.id);
         let active = member.standing == Standing::Active;
@@ -95,14 +96,15 @@ impl Fleet {
             self.members.insert(seen.member.id.clone(), seen);
             return active;
         };
-        let before = seen.is_alive() && seen.member.standing == Standing::Active;
+        let stands = |seen: &Seen| (seen.is_alive(), seen.is_alive() && seen.member.standing == Standing::Active);
+        let before = stands(seen);
         // A read that was asked for before another may be answered after it.
         if member.beat != seen.member.beat {
             seen.moved = now;
         }
         seen.last = now;
         seen.member = member;
-        before != (seen.is_alive() && active)
+        before != stands(seen)
     }
 
     /// Puts in all rows of a scan that was asked for at `asked`.

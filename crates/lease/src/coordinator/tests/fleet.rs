@@ -160,6 +160,27 @@ fn who_leaves_hands_everything_to_those_who_stay() {
 }
 
 #[test]
+fn a_lease_that_was_handed_to_one_who_left_is_taken_back_soon() {
+    let mut bench = Bench::holding();
+    let other = bench.neighbour("other");
+    bench.run(ms(22_000));
+    let leaving = |bench: &mut Bench, standing| bench.members.get_mut(&other).unwrap().0.standing = standing;
+    leaving(&mut bench, Standing::Leaving);
+    bench.run(ms(2_500));
+    // The last commit was on its way when the other began to leave, and it takes nothing any more.
+    bench
+        .coordinator
+        .handle(bench.now, Event::Commit { ask: Ask(1), key: key(), commit: commit(5, Then::HandTo(other.clone())) });
+    bench.run(ms(1));
+    bench.coordinator.handle(bench.now, Event::TaskStopped { key: key() });
+    assert_eq!(bench.row().owner.as_ref(), Some(&other));
+    leaving(&mut bench, Standing::Left);
+    bench.alive.clear();
+    bench.run(ms(3_000));
+    assert_eq!(bench.row().owner, Some(WorkerId::new("me")));
+}
+
+#[test]
 fn an_announced_lease_is_taken_within_a_fiftieth_of_the_failover_time() {
     let mut bench = Bench::new();
     let other = bench.neighbour("other");
