@@ -26,7 +26,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
-use tracing::{info, warn};
+use tracing::{info, trace, warn};
 
 /// After this long without a new epoch, what is acknowledged is committed by itself.
 const COMMIT_IDLE: Duration = Duration::from_secs(3);
@@ -271,8 +271,10 @@ impl ShardTask {
             let open = &mut self.open;
             let busy = shared.observers.with(|observer| open.observe(observer, shard, &record)).await;
             self.meter.add(record.data.len(), busy);
+            let sequence_number = record.sequence.as_str();
+            trace!(shard, counter = self.lease.counter, sequence_number, "record observed");
             if self.last_record_ms.replace(shared.clock.now_ms()).is_none() {
-                info!(shard, sequence_number = record.sequence.as_str(), "first record under this lease");
+                info!(shard, sequence_number, "first record under this lease");
             }
             if self.remake_through.as_ref().is_some_and(|through| record.sequence >= *through) {
                 self.open.closed = true;
