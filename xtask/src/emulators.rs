@@ -3,8 +3,8 @@
 //! Each server's standard input is a pipe that nobody writes to. When this process ends, even by a kill, the pipe
 //! closes and the server ends itself (`emulators/loopback.{cjs,py}`): nothing is left over.
 
-use crate::listeners;
 use crate::tools::Tools;
+use crate::{listeners, python};
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -78,7 +78,7 @@ pub(crate) fn start(root: &Path, tools: &Tools) -> Result<Running, String> {
 
     let aws = ministack(root, tools, aws)?;
 
-    let mut command = script(tools, &shims, "moto_server");
+    let mut command = python::script(root, &tools.folder, "moto_server");
     command.args(["-H", "127.0.0.1", "-p", &moto.to_string()]);
     // The other emulators' account, so that a stream of theirs can be a destination here.
     command.env("MOTO_ACCOUNT_ID", "000000000000");
@@ -95,10 +95,7 @@ pub(crate) fn start(root: &Path, tools: &Tools) -> Result<Running, String> {
 fn ministack(root: &Path, tools: &Tools, port: u16) -> Result<Server, String> {
     let scratch = root.join(".cache/tmp");
     fs::create_dir_all(&scratch).map_err(|error| format!("make {}: {error}", scratch.display()))?;
-    let mut command = script(tools, &root.join("xtask/emulators"), "ministack");
-    command.env("GATEWAY_PORT", port.to_string()).env("BIND_HOST", "127.0.0.1").env("LOG_LEVEL", "WARNING");
-    // Else it also listens on the fixed MQTT port, and two runs side by side would meet there.
-    command.env("IOT_MTLS_ENABLED", "0").env("TMPDIR", &scratch);
+    let command = python::ministack(root, &tools.folder, &scratch, port);
     spawn("ZONEWATCH_TEST_AWS", command, port, log_folder(root)?.join("ministack.log"))
 }
 
@@ -163,13 +160,6 @@ pub(crate) fn log_folder(root: &Path) -> Result<PathBuf, String> {
     let folder = root.join(".cache/logs");
     fs::create_dir_all(&folder).map_err(|error| format!("make {}: {error}", folder.display()))?;
     Ok(folder)
-}
-
-/// A console script of the Python environment, on loopback only.
-fn script(tools: &Tools, shims: &Path, name: &str) -> Command {
-    let mut command = Command::new(tools.python());
-    command.arg(shims.join("loopback.py")).arg(tools.folder.join("venv/bin").join(name));
-    command
 }
 
 /// Ports that were free a moment ago. All are held at once, so that they differ.

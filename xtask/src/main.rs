@@ -6,6 +6,7 @@ mod full;
 mod kcl;
 mod listeners;
 mod mutants;
+mod python;
 mod report;
 mod tools;
 
