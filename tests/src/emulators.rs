@@ -46,6 +46,11 @@ impl Emulator {
         Self::named("ZONEWATCH_TEST_FERROKINESIS_LIMITED")
     }
 
+    /// One that a test has started.
+    pub fn at(url: String) -> Self {
+        Self { url }
+    }
+
     fn named(variable: &str) -> Self {
         let url = std::env::var(variable).unwrap_or_else(|_| {
             panic!("{variable} is not set: run the tests with `cargo xtask test` or `cargo xtask emulators -- COMMAND`")
@@ -154,10 +159,14 @@ impl Stream {
         let name = unique("queries");
         emulator.call("Kinesis_20131202.CreateStream", &json!({ "StreamName": name, "ShardCount": shards }));
         let stream = Self { emulator, name };
-        wait_for("an active stream", Duration::from_secs(30), || {
-            (stream.describe()["StreamStatus"] == "ACTIVE").then_some(())
-        });
+        stream.wait_until_active();
         stream
+    }
+
+    fn wait_until_active(&self) {
+        wait_for("an active stream", Duration::from_secs(30), || {
+            (self.describe()["StreamStatus"] == "ACTIVE").then_some(())
+        });
     }
 
     fn describe(&self) -> Value {
@@ -186,6 +195,59 @@ impl Stream {
             let answer = self.emulator.call("Kinesis_20131202.PutRecords", &request);
             assert_eq!(answer["FailedRecordCount"].as_u64().unwrap_or(0), 0, "{answer}");
         }
+    }
+
+    /// Puts records at places of the hash-key space: hash key and base64 data.
+    pub fn put_at(&self, records: &[(u128, String)]) {
+        let entry = |(place, data): &(u128, String)| json!({ "PartitionKey": "key", "ExplicitHashKey": place.to_string(), "Data": data });
+        let entries: Vec<Value> = records.iter().map(entry).collect();
+        let request = json!({ "StreamName": self.name, "Records": entries });
+        let answer = self.emulator.call("Kinesis_20131202.PutRecords", &request);
+        assert_eq!(answer["FailedRecordCount"].as_u64().unwrap_or(0), 0, "{answer}");
+    }
+
+    /// Its open shards and the hash keys of each, first and last, in their order.
+    pub fn open_shards(&self) -> Vec<(String, u128, u128)> {
+        let answer = self.emulator.call("Kinesis_20131202.ListShards", &json!({ "StreamName": self.name }));
+        let key = |shard: &Value, end: &str| text(&shard["HashKeyRange"][end]).parse().expect("a hash key");
+        let is_open = |shard: &&Value| shard["SequenceNumberRange"]["EndingSequenceNumber"].is_null();
+        let shards = list(&answer["Shards"]);
+        let mut open: Vec<(String, u128, u128)> = shards
+            .iter()
+            .filter(is_open)
+            .map(|shard| (text(&shard["ShardId"]), key(shard, "StartingHashKey"), key(shard, "EndingHashKey")))
+            .collect();
+        open.sort_by_key(|(_, first, _)| *first);
+        open
+    }
+
+    /// Every shard that came of others, with these.
+    pub fn families(&self) -> Vec<(String, Vec<String>)> {
+        let answer = self.emulator.call("Kinesis_20131202.ListShards", &json!({ "StreamName": self.name }));
+        let parents = |shard: &Value| {
+            let named = ["ParentShardId", "AdjacentParentShardId"].map(|name| shard[name].as_str().map(str::to_owned));
+            named.into_iter().flatten().collect::<Vec<_>>()
+        };
+        let families = list(&answer["Shards"]).into_iter().map(|shard| (text(&shard["ShardId"]), parents(&shard)));
+        families.filter(|(_, parents)| !parents.is_empty()).collect()
+    }
+
+    /// Splits an open shard in halves.
+    pub fn split(&self, shard: &(String, u128, u128)) {
+        let (id, first, last) = shard;
+        let middle = first + (last - first) / 2 + 1;
+        self.reshard("SplitShard", json!({ "ShardToSplit": id, "NewStartingHashKey": middle.to_string() }));
+    }
+
+    /// Makes one of two open shards that lie side by side.
+    pub fn merge(&self, shard: &str, next: &str) {
+        self.reshard("MergeShards", json!({ "ShardToMerge": shard, "AdjacentShardToMerge": next }));
+    }
+
+    fn reshard(&self, call: &str, mut request: Value) {
+        request["StreamName"] = self.name.clone().into();
+        self.emulator.call(&format!("Kinesis_20131202.{call}"), &request);
+        self.wait_until_active();
     }
 
     /// Everything in it, shard by shard.

@@ -2,8 +2,10 @@
 
 use crate::emulators::{Delivery, Emulator, Stream, lease_rows, unique, wait_for};
 use crate::http;
+use crate::ledger::EVERY_RECORD;
 use crate::program::{Folder, Process, zonewatch};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::net::TcpListener;
 use std::process::Command;
 use std::time::Duration;
@@ -24,6 +26,12 @@ pub struct Fleet {
     pub folder: Folder,
     /// How its workers read: `polling`, unless changed before they start.
     pub retrieval: &'static str,
+    /// Where its tables are.
+    pub tables: Emulator,
+    /// `source.epoch_secs`, short, so that tests are; `None`: the product's default.
+    pub epoch_secs: Option<u64>,
+    /// `leases.failover_secs`, the same.
+    pub failover_secs: Option<u64>,
 }
 
 impl Fleet {
@@ -36,6 +44,9 @@ impl Fleet {
             app: unique("app"),
             folder: Folder::create(),
             retrieval: "polling",
+            tables: Emulator::aws(),
+            epoch_secs: Some(1),
+            failover_secs: Some(3),
         }
     }
 
@@ -56,34 +67,52 @@ impl Fleet {
         self.started_with(id, &[])
     }
 
-    fn started_with(&self, id: &str, settings: &[(&str, &str)]) -> Worker {
+    /// The same with further settings.
+    pub fn started_with(&self, id: &str, settings: &[(&str, &str)]) -> Worker {
         let [operations, people] = free_ports();
         let config = self.folder.write(&format!("{id}.toml"), self.config(id, operations, people).as_bytes());
         let log = self.folder.file(&format!("{}.log", unique(id)));
         let mut command = zonewatch(&["worker", "--config", &config.display().to_string()]);
-        let process = Process::start(on_emulators(&mut command).envs(settings.iter().copied()), &log);
+        on_emulators(&mut command).env("AWS_ENDPOINT_URL_DYNAMODB", self.tables.url());
+        let process = Process::start(command.envs(settings.iter().copied()), &log);
         Worker::on(process, operations, people)
     }
 
-    /// The configuration file of one worker. Times are short, so that tests are.
+    /// Three workers that write down what they observe and share the shards, started at once.
+    pub fn three(&self) -> BTreeMap<&'static str, Worker> {
+        // One that comes while another still makes the tables would come too late for its share. On a loaded machine one
+        // may still be too late: it has nothing at first.
+        self.worker("first").end();
+        let mut workers: BTreeMap<&str, Worker> =
+            ["one", "two", "three"].map(|id| (id, self.started_with(id, &EVERY_RECORD))).into();
+        workers.values_mut().for_each(Worker::wait_until_ready);
+        wait_for("two workers and more with shards", PATIENCE, || {
+            (workers.values().filter(|worker| worker.held() > 0).count() >= 2).then_some(())
+        });
+        workers
+    }
+
+    /// The configuration file of one worker.
     pub fn config(&self, id: &str, operations: u16, people: u16) -> String {
         let Self { app, retrieval, .. } = self;
         let (stream, delivery) = (&self.stream.name, &self.delivery.name);
+        let setting = |key: &str, secs: Option<u64>| secs.map_or(String::new(), |secs| format!("{key} = {secs}\n"));
+        let (epoch, failover) = (setting("epoch_secs", self.epoch_secs), setting("failover_secs", self.failover_secs));
         format!(
-            "[worker]\napp = \"{app}\"\nid = \"{id}\"\n\n[source]\nstream = \"{stream}\"\nepoch_secs = 1\n\
-             retrieval = \"{retrieval}\"\n\n[leases]\nfailover_secs = 3\n\n[records]\ndelivery_streams = [\"{delivery}\"]\n\n\
+            "[worker]\napp = \"{app}\"\nid = \"{id}\"\n\n[source]\nstream = \"{stream}\"\n{epoch}\
+             retrieval = \"{retrieval}\"\n\n[leases]\n{failover}\n[records]\ndelivery_streams = [\"{delivery}\"]\n\n\
              [http]\noperations = \"127.0.0.1:{operations}\"\npeople = \"127.0.0.1:{people}\"\n"
         )
     }
 
     /// The lease rows.
     pub fn leases(&self) -> Vec<Value> {
-        lease_rows(&Emulator::aws(), &self.app)
+        lease_rows(&self.tables, &self.app)
     }
 
     /// The workers' table, made as a worker makes it unless one has; its name.
     pub fn state_table(&self) -> String {
-        let (emulator, table) = (Emulator::aws(), format!("{}-state", self.app));
+        let (emulator, table) = (&self.tables, format!("{}-state", self.app));
         let key = json!({
             "TableName": table, "BillingMode": "PAY_PER_REQUEST",
             "AttributeDefinitions": [{ "AttributeName": "worker", "AttributeType": "S" }],
@@ -160,6 +189,23 @@ impl Worker {
         });
     }
 
+    /// Asks it to end and waits until it has, well.
+    pub fn end(mut self) {
+        self.process.terminate();
+        let status = self.process.ended(PATIENCE);
+        assert!(status.success(), "{status}:\n{}", self.process.said());
+    }
+
+    /// Ends it as a crash would.
+    pub fn kill(self) {
+        self.process.kill();
+    }
+
+    /// How many leases it holds.
+    pub fn held(&self) -> usize {
+        self.metric("zonewatch_leases_held", "").unwrap_or(0.0) as usize
+    }
+
     /// The sum of a metric's series whose labels contain `label`; none if there is no such series.
     pub fn metric(&self, name: &str, label: &str) -> Option<f64> {
         let page = http::get(&format!("{}/metrics", self.operations)).ok()?.text();
@@ -167,6 +213,11 @@ impl Worker {
         let values: Vec<f64> = series.filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect();
         (!values.is_empty()).then(|| values.iter().sum())
     }
+}
+
+/// How many leases these workers hold together.
+pub fn held<'a>(workers: impl IntoIterator<Item = &'a Worker>) -> usize {
+    workers.into_iter().map(Worker::held).sum()
 }
 
 /// Whether a line of the exposition is a series of exactly this metric.

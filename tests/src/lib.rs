@@ -5,6 +5,7 @@ pub mod emulators;
 pub mod fleet;
 pub mod http;
 pub mod kcl;
+pub mod ledger;
 pub mod listeners;
 pub mod payloads;
 pub mod program;

@@ -50,9 +50,20 @@ impl Folder {
         Self(path)
     }
 
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// The path of a file in it.
     pub fn file(&self, name: &str) -> PathBuf {
         self.0.join(name)
+    }
+
+    /// The files in it whose names end so.
+    pub fn files(&self, ending: &str) -> Vec<PathBuf> {
+        let entries = fs::read_dir(&self.0).expect("a folder for temporary files").flatten();
+        entries.map(|entry| entry.path()).filter(|path| path.to_string_lossy().ends_with(ending)).collect()
     }
 
     /// Writes a file in it.
@@ -103,8 +114,27 @@ impl Process {
 
     /// Asks it to end, as a scheduler does.
     pub fn terminate(&self) {
-        let sent = Command::new("kill").args(["-TERM", &self.id().to_string()]).status();
-        assert!(sent.is_ok_and(|status| status.success()), "send SIGTERM");
+        self.signal("TERM");
+    }
+
+    /// Takes it off the processor, as a machine that hangs would.
+    pub fn pause(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.id().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "send SIG{name}");
+    }
+
+    /// The name of its log file, which no other process of this run has.
+    pub fn name(&self) -> String {
+        name_of(&self.log)
     }
 
     /// Waits for its end.
@@ -119,6 +149,11 @@ impl Process {
             panic!("ended with {status}:\n{}", self.said());
         }
     }
+}
+
+/// The name of a process by its log file.
+pub fn name_of(log: &Path) -> String {
+    log.file_stem().expect("a log file has a name").to_string_lossy().into_owned()
 }
 
 impl Drop for Process {

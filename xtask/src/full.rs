@@ -11,12 +11,13 @@ use std::process::{Command, ExitCode};
 const CHROMIUM: &str = "/usr/bin/chromium";
 
 /// What can be run alone, by its name on the command line, in the order of a full run.
-pub(crate) const PARTS: [(&str, Part); 8] = [
+pub(crate) const PARTS: [(&str, Part); 9] = [
     ("properties", longer_properties),
     ("simulation", more_worlds),
     ("dynamodb-local", on_dynamodb_local),
     ("kcl", kcl::in_turn),
     ("documentation", documentation),
+    ("fleet", fleet),
     ("page", page_in_a_browser),
     ("load", load),
     ("bench", bench),
@@ -86,6 +87,18 @@ fn documentation(root: &Path, report: &mut Report, _: Option<&Tools>) {
     // Private items are documented too, so a link to one leads somewhere.
     documentation.env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links");
     report.run("documentation", &mut documentation);
+}
+
+/// Fleets to which the worst happens, and how long hand-overs take: the end-to-end tests' own, with many more tries. Their
+/// figures are printed as lines `figure …`.
+fn fleet(root: &Path, report: &mut Report, tools: Option<&Tools>) {
+    let name = "fleets, 30 tries";
+    let Some(tools) = tools else { return report.not_run(name, NO_TOOLS) };
+    let Some(running) = report.step("start the emulators again", || emulators::start(root, tools)) else { return };
+    report.run("compile the program", &mut cargo(root, "build -p zonewatch --profile ci"));
+    let mut tests = suite(root, "end_to_end");
+    tests.args(["chaos::", "hand_over::"]).env("ZONEWATCH_BIN", binary(root)).env("ZONEWATCH_TRIES", "30");
+    report.run_tests(name, tests.envs(running.environment()));
 }
 
 /// The status page in a real browser. Screenshots are left in `.cache/screenshots`.

@@ -19,7 +19,7 @@ usage: cargo xtask COMMAND
   test                    what must pass before a change lands: format, lints, unit, property and contract tests,
                           then the contract, schema and end-to-end tests on emulators (needs node, npm and python3)
   full [PART…]            test, and what needs more time or tools; or only these parts: properties, simulation,
-                          dynamodb-local, kcl, documentation, page, load, bench
+                          dynamodb-local, kcl, documentation, fleet, page, load, bench
   simulate [--seeds N]    the fleet's simulation in N worlds, 10000 unless told otherwise
   mutants                 takes one safety rule at a time out of the coordination: the simulation must find each
   tools                   only installs the pinned test tools into .cache/tools

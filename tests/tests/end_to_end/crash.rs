@@ -1,62 +1,11 @@
 //! Workers that die, stop, and work side by side.
 
+use super::events::{Traffic, deliveries, wait_until_committed, wait_until_delivered};
 use serde_json::json;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
-use zonewatch_tests::emulators::{Emulator, Stream, base64, wait_for};
-use zonewatch_tests::fleet::{Fleet, PATIENCE, Worker};
-use zonewatch_tests::payloads::{delivered_id, event_ids};
-
-/// Payloads as CloudWatch makes them, with its long ids, in parts that are put one after another.
-struct Traffic {
-    parts: Vec<Vec<Vec<u8>>>,
-}
-
-impl Traffic {
-    fn of(parts: usize, payloads_a_part: usize, seed: u64) -> Self {
-        let all: Vec<Vec<u8>> = traffic::sets::small(seed).into_iter().take(parts * payloads_a_part).collect();
-        assert_eq!(all.len(), parts * payloads_a_part);
-        Self { parts: all.chunks(payloads_a_part).map(<[Vec<u8>]>::to_vec).collect() }
-    }
-
-    fn put(&self, part: usize, stream: &Stream) {
-        let keyed = |(index, payload): (usize, &Vec<u8>)| (format!("{part}/{index}"), base64(payload));
-        stream.put(&self.parts[part].iter().enumerate().map(keyed).collect::<Vec<_>>());
-    }
-
-    fn ids(&self, parts: std::ops::Range<usize>) -> BTreeSet<String> {
-        let payloads = self.parts[parts].iter().flatten();
-        payloads.flat_map(|payload| event_ids(payload)).collect()
-    }
-}
-
-/// How often each event id was delivered.
-fn deliveries(fleet: &Fleet) -> BTreeMap<String, usize> {
-    let mut counts = BTreeMap::new();
-    for line in fleet.delivery.lines() {
-        *counts.entry(delivered_id(&line)).or_default() += 1;
-    }
-    counts
-}
-
-fn wait_until_delivered(fleet: &Fleet, ids: &BTreeSet<String>) -> BTreeMap<String, usize> {
-    wait_for("every event id delivered", PATIENCE, || {
-        let counts = deliveries(fleet);
-        ids.iter().all(|id| counts.contains_key(id)).then_some(counts)
-    })
-}
-
-/// Waits until every shard's checkpoint is its last record.
-fn wait_until_committed(fleet: &Fleet) {
-    let last: BTreeMap<String, String> =
-        fleet.stream.read_all().into_iter().map(|record| (record.shard, record.sequence_number)).collect();
-    wait_for("committed checkpoints", PATIENCE, || {
-        let rows = fleet.leases();
-        let checkpoint =
-            |shard: &str| rows.iter().find(|row| row["leaseKey"] == shard).map(|row| row["checkpoint"].clone());
-        last.iter().all(|(shard, sequence)| checkpoint(shard).is_some_and(|found| found == *sequence)).then_some(())
-    });
-}
+use zonewatch_tests::emulators::{Emulator, wait_for};
+use zonewatch_tests::fleet::{Fleet, PATIENCE, held};
 
 #[test]
 fn a_worker_killed_in_mid_stream_loses_no_event_and_resumes_from_its_checkpoint() {
@@ -99,7 +48,7 @@ fn two_workers_share_the_shards_and_neither_repeats_the_other() {
     wait_until_committed(&fleet);
     let repeated = deliveries(&fleet).values().filter(|count| **count > 1).count();
     assert_eq!(repeated, 0, "an event delivered twice was processed by both");
-    wait_for("all four leases held, each once", PATIENCE, || (held(&workers) == 4.0).then_some(()));
+    wait_for("all four leases held, each once", PATIENCE, || (held(&workers) == 4).then_some(()));
     let owners: BTreeSet<String> =
         fleet.leases().iter().filter_map(|row| row["leaseOwner"].as_str().map(str::to_owned)).collect();
     assert!(owners.is_subset(&["one".to_owned(), "two".to_owned()].into()), "{owners:?}");
@@ -117,9 +66,7 @@ fn the_shards_of_a_dead_worker_go_to_the_other() {
     first.process.kill();
     traffic.put(1, &fleet.stream);
     wait_until_delivered(&fleet, &traffic.ids(0..2));
-    wait_for("the survivor holding all leases", PATIENCE, || {
-        (held(std::slice::from_ref(&second)) == 4.0).then_some(())
-    });
+    wait_for("the survivor holding all leases", PATIENCE, || (second.held() == 4).then_some(()));
 }
 
 #[test]
@@ -151,10 +98,6 @@ fn records_that_are_pushed_are_delivered_once_by_one_worker_after_another() {
         let ended = second.metric("zonewatch_subscriptions_ended_total", reason);
         assert_eq!(ended, None, "{reason}:\n{}", second.process.said());
     }
-}
-
-fn held(workers: &[Worker]) -> f64 {
-    workers.iter().filter_map(|worker| worker.metric("zonewatch_leases_held", "")).sum()
 }
 
 #[test]

@@ -7,6 +7,8 @@ mod cli;
 mod crash;
 mod demo;
 mod doctor;
+mod events;
+mod hand_over;
 mod leases;
 mod pipeline;
 mod refusals;
