@@ -3,6 +3,7 @@
 
 use crate::emulators::{Captured, Emulator};
 use crate::fleet::{Fleet, with_credentials};
+use crate::private::tools;
 use crate::program::Process;
 use crate::tidy;
 use serde_json::Value;
@@ -98,11 +99,4 @@ fn properties(fleet: &Fleet, dynamodb: &Emulator, id: &str, processor: &str) -> 
          shutdownGraceMillis = 10000\n",
         kinesis.url()
     )
-}
-
-/// The folder of the test tools, as `cargo xtask` says.
-fn tools() -> PathBuf {
-    std::env::var_os("ZONEWATCH_TOOLS")
-        .expect("ZONEWATCH_TOOLS is not set: run the tests with `cargo xtask full`")
-        .into()
 }

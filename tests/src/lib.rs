@@ -8,5 +8,6 @@ pub mod kcl;
 pub mod ledger;
 pub mod listeners;
 pub mod payloads;
+pub mod private;
 pub mod program;
 pub mod tidy;

@@ -3,6 +3,7 @@
 //! Run by `cargo xtask test`, or alone:
 //! `cargo xtask emulators -- cargo test --profile ci -p zonewatch-tests --features emulators --test end_to_end`.
 
+mod chaos;
 mod cli;
 mod crash;
 mod demo;
