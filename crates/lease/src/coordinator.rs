@@ -35,7 +35,7 @@ use beating::Beats;
 use fleet::{Fleet, Life};
 use held::{Held, Task};
 use known::{Judge, Known, Listing};
-use moving::{Announcing, Coming};
+use moving::{Announcing, Coming, Untold};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 use watching::Watch;
@@ -65,6 +65,7 @@ pub struct Coordinator {
     /// Leases that others have announced.
     coming: BTreeMap<ShardId, Coming>,
     announcing: BTreeMap<Ticket, Announcing>,
+    untold: Vec<Untold>,
     /// Single rows being looked at.
     looks: BTreeMap<Ticket, ShardId>,
     /// Another consumer's workers as the last scan had them, and when one was last seen to live.
@@ -106,6 +107,7 @@ impl Coordinator {
             left_to: BTreeMap::new(),
             coming: BTreeMap::new(),
             announcing: BTreeMap::new(),
+            untold: Vec::new(),
             looks: BTreeMap::new(),
             strangers: BTreeMap::new(),
             strangers_moved: None,

@@ -36,6 +36,14 @@ pub(super) struct Announcing {
     shards: Vec<ShardId>,
 }
 
+/// Leases that are another's already and of which it could not be told.
+#[derive(Debug)]
+pub(super) struct Untold {
+    at: Instant,
+    to: WorkerId,
+    shards: Vec<ShardId>,
+}
+
 impl Coordinator {
     /// Begins moves of the plan that are this worker's to make.
     pub(super) fn start_moves(&mut self, now: Instant, moved: Vec<Move>) {
@@ -78,6 +86,9 @@ impl Coordinator {
         // The owner reads on meanwhile, so waiting costs nothing, unless it is to end.
         let most = if self.draining { self.settings.failover / 2 } else { self.settings.failover * 6 / 5 };
         let heard = period.mul_f64(1.1).min(most);
+        if let Err(failed) = result {
+            self.tell_again(now, &to, &shards, failed);
+        }
         for key in shards {
             let Some(held) = self.held.get_mut(&key) else { continue };
             let Some(going) = held.going.as_mut().filter(|going| going.to == to && going.told.is_none()) else {
@@ -95,8 +106,24 @@ impl Coordinator {
         }
     }
 
+    /// What is another's by its row, and as far as is known has not been taken by it, is announced again some time later.
+    fn tell_again(&mut self, now: Instant, to: &WorkerId, shards: &[ShardId], failed: Failed) {
+        let still = |key: &&ShardId| self.known.row(key).is_some_and(|row| row.owner.as_ref() == Some(to));
+        let shards: Vec<ShardId> =
+            shards.iter().filter(|key| !self.held.contains_key(key)).filter(still).cloned().collect();
+        let lives = self.fleet.active().any(|member| member.id == *to);
+        if !shards.is_empty() && lives {
+            let at = now.plus(self.pause(failed, 2));
+            self.untold.push(Untold { at, to: to.clone(), shards });
+        }
+    }
+
     /// Lets tasks finish whose leases are to go.
     pub(super) fn tick_moves(&mut self, now: Instant) {
+        let due = self.untold.iter().position(|untold| untold.at <= now);
+        if let Some(Untold { to, shards, .. }) = due.map(|due| self.untold.swap_remove(due)) {
+            self.announce(to, shards);
+        }
         let due = |held: &super::held::Held| {
             held.task == Task::Running && held.going.as_ref().is_some_and(|going| going.drain_at <= now)
         };
@@ -249,6 +276,7 @@ impl Coordinator {
     pub(super) fn moves_wake_at(&self) -> Option<Instant> {
         let going = self.held.values().filter(|held| held.task == Task::Running).filter_map(|held| held.going.as_ref());
         let coming = self.coming.values().map(|coming| coming.next.min(coming.until));
-        going.map(|going| going.drain_at).chain(coming).min()
+        let untold = self.untold.iter().map(|untold| untold.at);
+        going.map(|going| going.drain_at).chain(coming).chain(untold).min()
     }
 }

@@ -20,6 +20,7 @@ struct Bench {
     strangers: BTreeMap<String, i64>,
     sent: Vec<Write>,
     told: Vec<Action>,
+    prepared: Vec<Checkpoint>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +83,7 @@ impl Bench {
             strangers: BTreeMap::new(),
             sent: Vec::new(),
             told: Vec::new(),
+            prepared: Vec::new(),
         }
     }
 
@@ -137,6 +139,7 @@ impl Bench {
             },
             Action::Read { ticket, key } => Event::Row { ticket, result: Ok(self.table.get(&key).cloned()) },
             Action::Write { ticket, write } => Event::Wrote { ticket, result: self.write(&write) },
+            Action::Prepare { lease } => return self.prepared.push(lease.checkpoint),
             told => return self.told.push(told),
         };
         self.coordinator.handle(self.now, event);

@@ -191,14 +191,10 @@ fn an_announced_lease_is_taken_within_a_fiftieth_of_the_failover_time() {
     assert_eq!(bench.moves(), []);
     bench.row().owner = Some(WorkerId::new("me"));
     bench.row().counter += 1;
-    bench.told.clear();
     bench.run(ms(210));
     assert_eq!(bench.moves(), [Reason::Handed]);
-    let prepared = bench.told.iter().find_map(|action| match action {
-        Action::Prepare { lease } => Some(lease.checkpoint.clone()),
-        _ => None,
-    });
-    assert_eq!(prepared, Some(bench.row().checkpoint.clone()), "while the take is on its way");
+    let checkpoint = bench.row().checkpoint.clone();
+    assert_eq!(bench.prepared, [checkpoint], "while the take was on its way");
     bench.run(ms(2_000));
     assert_eq!(bench.members[&WorkerId::new("me")].1, [], "the announcement is taken out of the row");
 }
