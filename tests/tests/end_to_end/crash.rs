@@ -1,10 +1,10 @@
 //! Workers that die, stop, and work side by side.
 
 use super::events::{Traffic, deliveries, wait_until_committed, wait_until_delivered};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
-use zonewatch_tests::emulators::{Emulator, wait_for};
+use zonewatch_tests::emulators::{Emulator, lease_rows, wait_for};
 use zonewatch_tests::fleet::{Fleet, PATIENCE, held};
 
 #[test]
@@ -52,6 +52,17 @@ fn two_workers_share_the_shards_and_neither_repeats_the_other() {
     let owners: BTreeSet<String> =
         fleet.leases().iter().filter_map(|row| row["leaseOwner"].as_str().map(str::to_owned)).collect();
     assert!(owners.is_subset(&["one".to_owned(), "two".to_owned()].into()), "{owners:?}");
+
+    // As small as they are taken for where the cost of a fleet is worked out. An attribute's name counts too.
+    for (table, most) in [(&fleet.app, simulation::LEASE_BYTES), (&fleet.state_table(), simulation::MEMBER_BYTES)] {
+        let rows = lease_rows(&Emulator::aws(), table);
+        let bytes = |row: &Value| {
+            let cells = row.as_object().into_iter().flatten();
+            cells.map(|(name, value)| name.len() + value.to_string().len()).sum::<usize>() as u64
+        };
+        let largest = rows.iter().map(bytes).max().expect("a table with rows");
+        assert!((most / 2..=most).contains(&largest), "{table}: a row of {largest} bytes, taken for {most}");
+    }
 }
 
 #[test]
