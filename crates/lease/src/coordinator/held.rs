@@ -134,8 +134,8 @@ impl Held {
     /// Until when the lease may be read without another answer.
     pub(super) fn end(&self, pace: &Pace) -> Instant {
         let end = self.valid_from.plus(pace.given_up);
-        // Of a lease that is being taken nothing is read yet.
-        let heard = pace.heard_until.filter(|_| !matches!(self.task, Task::Taking(_)));
+        // Where nothing is read, yet or any more, only the write under way matters: what it hands on has to be told.
+        let heard = pace.heard_until.filter(|_| !matches!(self.task, Task::Taking(_) | Task::Over));
         heard.map_or(end, |heard| heard.min(end))
     }
 
