@@ -6,6 +6,7 @@
 
 mod digest;
 mod hash;
+pub mod score;
 mod sketch;
 mod top;
 
