@@ -6,13 +6,13 @@
 pub const SIGNALS: usize = 20;
 /// The lengths of windows at which each is scored, in seconds.
 pub const WINDOWS_S: [i64; 3] = [10, 60, 600];
-/// False findings a zone and month unless told otherwise: one in two weeks.
-const ZONE_MONTH_DEFAULT: f64 = 2.0;
+/// False findings a zone and month unless told otherwise.
+const ZONE_MONTH_DEFAULT: f64 = 1.0;
 const MONTH_S: i64 = 30 * 86_400;
-/// By chance, `10^(ALARMS - SLOPE * surprise)` rows are alarms: the line above all kinds, rates and lengths of windows
+/// By chance, `10^(ALARMS - SLOPE * surprise)` rows are alarms: the mean over all kinds, rates and lengths of windows
 /// that `cargo xtask calibrate` prints, from surprises of 4 to 6.
 const ALARMS: f64 = 0.75;
-const SLOPE: f64 = 1.15;
+const SLOPE: f64 = 1.25;
 /// Below this the line is not measured, and above it nothing would be found.
 const SURPRISES: std::ops::RangeInclusive<f64> = 2.0..=12.0;
 
@@ -46,7 +46,7 @@ impl Threshold {
 }
 
 impl Default for Threshold {
-    /// Two false findings a zone and month.
+    /// One false finding a zone and month.
     fn default() -> Self {
         Self::of_zone(ZONE_MONTH_DEFAULT)
     }

@@ -220,9 +220,9 @@ fn what_is_no_observation_teaches_nothing() {
 
 #[test]
 fn a_threshold_is_stricter_for_a_smaller_budget() {
-    let [one, two, ten] = [1.0, 2.0, 10.0].map(Threshold::of_zone);
-    assert!(one > two && two > ten && two == Threshold::default());
-    assert_eq!(two.score(two.surprise()), 1.0);
+    let [half, one, ten] = [0.5, 1.0, 10.0].map(Threshold::of_zone);
+    assert!(half > one && one > ten && one == Threshold::default());
+    assert_eq!(one.score(one.surprise()), 1.0);
     assert_eq!(Threshold::of_zone(0.0), Threshold::of_zone(f64::NAN), "the strictest there is");
     assert!(Threshold::of_zone(0.0).surprise() >= one.surprise() + 1.0);
 }
