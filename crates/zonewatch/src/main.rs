@@ -26,6 +26,7 @@ mod reference;
 mod replay;
 mod shard_task;
 mod supervisor;
+mod table;
 mod telemetry;
 
 /// Several times faster than the system's allocator where many threads allocate small things, as the SDK does.

@@ -15,7 +15,7 @@ fn no_arguments_lists_the_commands() {
     let output = run(&mut zonewatch(&[]));
     assert!(output.status.success(), "{}", said(&output));
     let text = said(&output);
-    for command in ["worker", "replay", "demo", "traffic", "leases", "doctor"] {
+    for command in ["worker", "replay", "score", "demo", "traffic", "leases", "doctor"] {
         assert!(text.contains(command), "{command} is missing in:\n{text}");
     }
 }
@@ -92,4 +92,27 @@ fn damaged_input_is_counted_and_is_an_error_only_when_strict() {
     let sound = folder.write("sound.log", format!("{LINE}\n").as_bytes()).display().to_string();
     let strict = run(&mut zonewatch(&["replay", "--records", "-", "--strict", &sound]));
     assert_eq!(strict.status.code(), Some(0), "{}", said(&strict));
+}
+
+#[test]
+fn a_table_is_scored_and_a_wrong_row_is_named_with_its_line() {
+    let folder = Folder::create();
+    let table = folder.write("table.csv", b"timestamp,value\n2026-01-31 06:00:00,5\n2026-01-31 06:01:00,6\n");
+    let output = run(&mut zonewatch(&["score", &table.display().to_string()]));
+    assert!(output.status.success(), "{}", said(&output));
+    let scored = "timestamp,value,anomaly_score\n2026-01-31 06:00:00,5,0.000000\n2026-01-31 06:01:00,6,0.000000\n";
+    assert_eq!(String::from_utf8_lossy(&output.stdout), scored);
+
+    let wrong = folder.write("wrong.csv", b"timestamp,value\n2026-01-31 06:00:00,5\n2026-01-31 05:00:00,6\n");
+    let text = said_on_failure(&["score", &wrong.display().to_string()]);
+    assert!(text.contains("wrong.csv, line 3") && text.contains("sort the rows"), "{text}");
+    for (arguments, advice) in [
+        (vec!["score"], "Usage: zonewatch score"),
+        (vec!["score", "nowhere.csv"], "name a file that can be read"),
+        (vec!["score", "-"], "standard input: it is empty"),
+        (vec!["score", "/"], "name a file that can be read"),
+    ] {
+        let text = said_on_failure(&arguments);
+        assert!(text.contains(advice) && !text.contains("panicked"), "{arguments:?}: {text}");
+    }
 }

@@ -7,6 +7,7 @@ pub mod demo;
 pub mod doctor;
 pub mod leases;
 pub mod replay;
+pub mod score;
 pub mod traffic;
 pub mod worker;
 
@@ -60,6 +61,8 @@ enum Command {
     Demo(demo::Args),
     /// Read query logs from files, in one process without AWS: the same records as a worker would deliver, and a summary
     Replay(replay::Args),
+    /// Say how anomalous each row of a CSV file is, given the rows before it
+    Score(score::Args),
     /// Make realistic, labelled query logs: to files, or to a Kinesis stream
     Traffic(traffic::Args),
 }
@@ -71,6 +74,7 @@ Zonewatch watches Amazon Route 53 hosted zones through their query logs.
     zonewatch demo                                      a made-up day with attacks, live on a status page
     zonewatch replay LOG...                             what is in these logs? Files of any known form, gzip or plain
     zonewatch replay --records out.ndjson LOG...        the enriched records of these logs
+    zonewatch score queries.csv                         how unusual is each row of this table of times and values?
     zonewatch traffic --seconds 60 | zonewatch replay - what a minute of made-up traffic looks like
 
   With AWS
@@ -95,6 +99,7 @@ pub fn main() -> ExitCode {
         Some(Command::Doctor(args)) => doctor::run(args),
         Some(Command::Demo(args)) => demo::run(args),
         Some(Command::Replay(args)) => replay::run(args),
+        Some(Command::Score(args)) => score::run(args),
         Some(Command::Traffic(args)) => traffic::run(args),
     };
     match outcome {
