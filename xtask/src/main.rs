@@ -22,6 +22,8 @@ usage: cargo xtask COMMAND
                           dynamodb-local, kcl, documentation, fleet, page, load, bench
   simulate [--seeds N]    the fleet's simulation in N worlds, 10000 unless told otherwise
   mutants                 takes one safety rule at a time out of the coordination: the simulation must find each
+  calibrate [SERIES]      the detector's false alarms and power on series made for it, as in docs/scores.md
+  nab DIR                 the detector's score on the Numenta Anomaly Benchmark, a copy of which is in DIR
   tools                   only installs the pinned test tools into .cache/tools
   emulators -- COMMAND…   starts the emulators, runs COMMAND with their addresses in its environment, stops them
 
@@ -37,6 +39,8 @@ fn main() -> ExitCode {
         ["simulate"] => simulate(&root, "10000"),
         ["simulate", "--seeds", seeds] => simulate(&root, seeds),
         ["mutants"] => mutants::mutants(&root),
+        ["calibrate", rest @ ..] => figures(&root, "calibrate", rest),
+        ["nab", folder] => figures(&root, "nab", &[folder]),
         ["tools"] => tools::install(&root, tools::Output::Shown).map(|_| ExitCode::SUCCESS),
         ["emulators", "--", program, rest @ ..] => with_emulators(&root, program, rest),
         [] | ["help" | "--help" | "-h"] => {
@@ -59,6 +63,15 @@ fn simulate(root: &Path, seeds: &str) -> Result<ExitCode, String> {
     let mut report = report::Report::new();
     report.run_tests(&format!("simulation, {seeds} worlds"), full::simulation(root).env("ZONEWATCH_SEEDS", seeds));
     Ok(report.close())
+}
+
+/// Runs one of the programs that print the detector's figures; its exit code is ours.
+fn figures(root: &Path, program: &str, arguments: &[&str]) -> Result<ExitCode, String> {
+    let mut command = checks::cargo(root, &format!("run --release -q -p zonewatch-benches --bin {program} --"));
+    // Names of folders mean what they mean where the command was given.
+    command.current_dir(std::env::current_dir().map_err(|error| format!("ask for the current folder: {error}"))?);
+    let status = command.args(arguments).status().map_err(|error| format!("run cargo: {error}"))?;
+    Ok(ExitCode::from(u8::try_from(status.code().unwrap_or(1)).unwrap_or(1)))
 }
 
 /// Runs one command beside running emulators; its exit code is ours.
