@@ -234,3 +234,16 @@ fn beta_binomial(sums: Sums, overdispersion: f64) -> f64 {
     let deviance = 2.0 * (entropy(observed, expected) + entropy(size - observed, size - expected));
     deviance / (1.0 + overdispersion * (size - 1.0).max(0.0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_count_deviates_as_its_probability_says() {
+        // Six or more where two are expected: one in 60, which is 2.13 normal deviations.
+        let sums = Sums { observed: 6.0, expected: 2.0, size: 1.0 };
+        let deviation = Spread::default().deviation(Kind::Count, sums, 0.0);
+        assert!((deviation - 2.13).abs() < 0.125, "{deviation}");
+    }
+}
