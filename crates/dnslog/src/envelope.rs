@@ -8,6 +8,7 @@ mod element;
 mod header;
 mod value;
 
+use crate::scan::{Look, Portable, Work};
 use crate::session::{Event, Session, Text};
 use crate::{Reason, Visit};
 use header::{Header, Kind};
@@ -26,7 +27,7 @@ pub(crate) fn read<V: Visit>(session: &mut Session<'_, V>, text: &Text<'_>, at: 
     match (header.kind(), header.end) {
         (Kind::Data(events), _) => {
             let processor = session.lines.scanner.processor();
-            let end = processor.run(|| read_events(session, text, &header, at, events));
+            let end = processor.run(Events { session, text, header: &header, start: at, first: events });
             if session.is_over { text.bytes.len() } else { end }
         }
         (_, None) => {
@@ -46,7 +47,7 @@ pub(crate) fn read<V: Visit>(session: &mut Session<'_, V>, text: &Text<'_>, at: 
         }
         (Kind::Event, Some(end)) => {
             if session.has_room(&source, text, at) {
-                element::read(session, text, &source, at);
+                element::read(Portable, session, text, &source, at);
             }
             end
         }
@@ -69,17 +70,30 @@ fn read_record<V: Visit>(session: &mut Session<'_, V>, text: &Text<'_>, place: R
     }
 }
 
-/// Reads the events, the first of which begins at `at` or later, and what follows them in the envelope.
-#[inline(always)]
-fn read_events<V: Visit>(
-    session: &mut Session<'_, V>,
-    text: &Text<'_>,
-    header: &Header<'_>,
+/// The events of an envelope that begins at `start`, the first of them at `first` or later.
+struct Events<'w, 's, 't, V> {
+    session: &'w mut Session<'s, V>,
+    text: &'w Text<'t>,
+    header: &'w Header<'t>,
     start: usize,
-    events: usize,
-) -> usize {
+    first: usize,
+}
+
+impl<V: Visit> Work for Events<'_, '_, '_, V> {
+    type Done = usize;
+
+    #[inline(always)]
+    fn by(self, look: impl Look) -> usize {
+        read_events(look, self)
+    }
+}
+
+/// Reads the events and what follows them in the envelope.
+#[inline(always)]
+fn read_events<V: Visit>(look: impl Look, events: Events<'_, '_, '_, V>) -> usize {
+    let Events { session, text, header, start, first } = events;
     let source = header.source();
-    let mut at = text.skip_space(events);
+    let mut at = text.skip_space(first);
     let mut end_max = None;
     if text.byte(at) == b']' {
         at += 1;
@@ -88,7 +102,7 @@ fn read_events<V: Visit>(
             if !session.has_room(&source, text, at) {
                 return text.bytes.len();
             }
-            let next = element::read(session, text, &source, at).map(|end| text.skip_space(end));
+            let next = element::read(look, session, text, &source, at).map(|end| text.skip_space(end));
             match next.map(|end| (end, text.byte(end))) {
                 Some((end, b',')) => at = text.skip_space(end + 1),
                 Some((end, b']')) => {

@@ -3,12 +3,10 @@
 //! Closed where Route 53 is (version, time, zone id, addresses), open where it has changed before or may change: types,
 //! response codes, edge locations and fields after the tenth are taken as text.
 
-use crate::enrich::same;
 use crate::query::folded_at;
-use crate::scan::{Ascii, Scanner};
+use crate::scan::{Line, Scanner, Spaces};
 use crate::time::Clockwork;
 use crate::{Form, Query, QueryType, Reason, ResponseCode, Subnet, Transport, address};
-use std::ops::Range;
 
 /// A name is at most 255 bytes on the wire; each may be written as `\ooo`.
 const NAME_BYTES_MAX: usize = 1020;
@@ -19,54 +17,43 @@ const EDGE_BYTES_MAX: usize = 64;
 /// Zone ids of 13 to 21 characters have been seen; the API allows 32.
 const ZONE_ID_BYTES_MAX: usize = 32;
 
-/// A line as text. ASCII gives its parts quicker.
-pub(crate) trait Line<'a>: Copy {
-    fn text(self) -> &'a str;
-    /// The text between two places; empty if there is none.
-    fn part(self, place: Range<usize>) -> &'a str;
-}
-
-impl<'a> Line<'a> for &'a str {
-    fn text(self) -> &'a str {
-        self
-    }
-
-    fn part(self, place: Range<usize>) -> &'a str {
-        self.get(place).unwrap_or_default()
-    }
-}
-
-impl<'a> Line<'a> for Ascii<'a> {
-    #[inline(always)]
-    fn text(self) -> &'a str {
-        Ascii::text(self)
-    }
-
-    #[inline(always)]
-    fn part(self, place: Range<usize>) -> &'a str {
-        Ascii::part(self, place).map_or("", Ascii::text)
-    }
+/// The first three fields of a line, read: version, time, zone id.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Head {
+    time_ms: i64,
+    /// The spaces behind each.
+    pub spaces: [usize; 3],
 }
 
 /// Parses lines. It remembers the last minute and zone id it checked, which most lines of a record share.
 #[derive(Debug)]
 pub(crate) struct LineParser {
-    /// Finds the spaces of the line that [`LineParser::parse_spaced`] is to take apart.
+    /// Finds the lines that [`LineParser::parse_spaced`] is to take apart.
     pub scanner: Scanner,
     clockwork: Clockwork,
-    zone_id: [u8; ZONE_ID_BYTES_MAX],
-    zone_id_bytes: usize,
+    zone: LastZone,
 }
 
 impl LineParser {
     pub(crate) fn new(scanner: Scanner) -> Self {
-        Self { scanner, clockwork: Clockwork::new(), zone_id: [0; ZONE_ID_BYTES_MAX], zone_id_bytes: 0 }
+        Self { scanner, clockwork: Clockwork::new(), zone: LastZone::default() }
+    }
+
+    /// The head of the line that `bytes` begin with, if it is of the usual form, and minute and zone are the last that
+    /// were checked.
+    #[inline(always)]
+    pub(crate) fn usual_head(&self, bytes: &[u8]) -> Option<Head> {
+        let (version, rest) = bytes.split_first_chunk()?;
+        let (time_ms, time_bytes) = self.clockwork.usual(rest)?;
+        let zone = rest.get(time_bytes + 1..)?.first_chunk()?;
+        let [b, c] = [version.len() + time_bytes, version.len() + time_bytes + self.zone.bytes];
+        (version == b"1.0 " && self.zone.begins(zone)).then_some(Head { time_ms, spaces: [3, b, c] })
     }
 
     /// One line without its end.
     pub(crate) fn parse<'a>(&mut self, line: &'a str) -> Result<Query<'a>, Reason> {
-        self.scanner.find_spaces(line.as_bytes());
-        let query = self.parse_spaced(line, line.as_bytes(), "", "", |query| *query)?;
+        let query =
+            self.parse_spaced(Line::of(line, &mut Spaces::default()), line.as_bytes(), None, "", "", |query| *query)?;
         check_text(&query)?;
         Ok(query)
     }
@@ -77,57 +64,48 @@ impl LineParser {
     #[inline(always)]
     pub(crate) fn parse_spaced<'a, R>(
         &mut self,
-        line: impl Line<'a>,
+        line: Line<'a, '_>,
         bytes: &[u8],
+        head: Option<Head>,
         event_id: &'a str,
         extracted_fields: &'a str,
         then: impl FnOnce(&Query<'a>) -> R,
     ) -> Result<R, Reason> {
-        let &[a, b, c, d, e, f, g, h, i, ref more @ ..] = self.scanner.spaces() else {
+        let Some([version, time, zone_id, name, kind, code, transport, edge, source, subnet]) = line.fields() else {
             return Err(too_few_fields(line.text()));
         };
-        let [a, b, c, d, e, f, g, h, i] = [a, b, c, d, e, f, g, h, i].map(|at| at as usize);
-        let end = more.first().map_or(line.text().len(), |&at| at as usize);
-        let between = |from: usize, to: usize| line.part(from + 1..to);
-
-        if !(a == 3 && bytes.starts_with(b"1.0")) {
-            check_version(line.part(0..a))?;
-        }
-        let time = bytes.get(a + 1..b).unwrap_or_default();
-        let time_ms = self.clockwork.parse(time).ok_or(Reason::BadTimestamp)?;
-        let zone_id = between(b, c);
-        self.check_zone_id(zone_id)?;
-        let name = name(between(c, d))?;
-        let query_type_text = word(between(d, e))?;
-        let response_code_text = word(between(e, f))?;
-        let transport_text = word(between(f, g))?;
-        let edge = edge(between(g, h))?;
-        let source_ip_text = between(h, i);
-        let behind = bytes.get(h + 1..).unwrap_or_default();
-        let source_ip = address::parse_before(source_ip_text, behind).ok_or(Reason::BadAddress)?;
-        let (client_subnet, client_subnet_text) = if end == i + 2 && bytes.get(i + 1) == Some(&b'-') {
+        let time_ms = match head {
+            Some(head) => head.time_ms,
+            None => self.check_head(version.text, time.text, zone_id.text)?,
+        };
+        self::name(name.text)?;
+        check_lengths(kind.text, code.text, transport.text, edge.text)?;
+        let (Some(at_source), Some(at_subnet)) = (bytes.get(source.at..), bytes.get(subnet.at..)) else {
+            return Err(Reason::FieldCount);
+        };
+        let source_ip = address::parse_before(source.text, at_source).ok_or(Reason::BadAddress)?;
+        let (client_subnet, client_subnet_text) = if subnet.text == "-" {
             (None, "")
         } else {
-            let text = between(i, end);
-            let behind = bytes.get(i + 1..).unwrap_or_default();
-            (Some(address::parse_subnet_before(text, behind).ok_or(Reason::BadSubnet)?), text)
+            let subnet_read = address::parse_subnet_before(subnet.text, at_subnet).ok_or(Reason::BadSubnet)?;
+            (Some(subnet_read), subnet.text)
         };
         Ok(then(&Query {
             event_id,
             time_ms,
             form: Form::PublicLine,
-            zone_id,
-            name,
+            zone_id: zone_id.text,
+            name: name.text,
             class: "IN",
-            query_type: QueryType::of_key(folded_at(bytes, d + 1, e)),
-            query_type_text,
-            response_code: ResponseCode::of_key(folded_at(bytes, e + 1, f)),
-            response_code_text,
-            transport: Transport::of_key(folded_at(bytes, f + 1, g)),
-            transport_text,
-            edge,
+            query_type: QueryType::of_key(folded_at(bytes, kind.at, kind.end())),
+            query_type_text: kind.text,
+            response_code: ResponseCode::of_key(folded_at(bytes, code.at, code.end())),
+            response_code_text: code.text,
+            transport: Transport::of_key(folded_at(bytes, transport.at, transport.end())),
+            transport_text: transport.text,
+            edge: edge.text,
             source_ip: Some(source_ip.address()),
-            source_ip_text,
+            source_ip_text: source.text,
             client_subnet: client_subnet
                 .map(|(address, prefix_bits)| Subnet { address: address.address(), prefix_bits }),
             client_subnet_text,
@@ -137,19 +115,59 @@ impl LineParser {
         }))
     }
 
-    #[inline]
-    fn check_zone_id(&mut self, zone_id: &str) -> Result<(), Reason> {
-        let kept = self.zone_id.get(..self.zone_id_bytes).unwrap_or_default();
-        if same(kept, zone_id) && !zone_id.is_empty() {
-            return Ok(());
-        }
+    /// The time of a line, once its first three fields are found to be sound. Remembers them.
+    #[cold]
+    fn check_head(&mut self, version: &str, time: &str, zone_id: &str) -> Result<i64, Reason> {
+        check_version(version)?;
+        let time_ms = self.clockwork.parse(time.as_bytes()).ok_or(Reason::BadTimestamp)?;
         check_zone_id(zone_id)?;
-        if let Some(kept) = self.zone_id.get_mut(..zone_id.len()) {
-            kept.copy_from_slice(zone_id.as_bytes());
-            self.zone_id_bytes = zone_id.len();
-        }
-        Ok(())
+        self.zone.keep(zone_id);
+        Ok(time_ms)
     }
+}
+
+/// A zone id that was checked. Compared as a block of fixed size: what its length is, is nothing to branch on.
+#[derive(Debug, Default)]
+struct LastZone {
+    /// The id and a space.
+    text: [u64; 4],
+    /// All bits of the bytes that `text` has.
+    mask: [u64; 4],
+    /// Those bytes; 0 as long as there is no id.
+    bytes: usize,
+}
+
+impl LastZone {
+    /// Keeps an id, unless it is too long for a block.
+    fn keep(&mut self, zone_id: &str) {
+        let (mut text, mut mask) = ([0; 32], [0; 32]);
+        self.bytes = 0;
+        if let (Some(place), Some(mask)) = (text.get_mut(..zone_id.len()), mask.get_mut(..=zone_id.len())) {
+            place.copy_from_slice(zone_id.as_bytes());
+            mask.fill(u8::MAX);
+            self.bytes = mask.len();
+        }
+        if let Some(space) = text.get_mut(zone_id.len()) {
+            *space = b' ';
+        }
+        (self.text, self.mask) = (words(&text), words(&mask));
+    }
+
+    /// Whether a line goes on with this id and a space.
+    #[inline(always)]
+    fn begins(&self, block: &[u8; 32]) -> bool {
+        let mut difference = 0;
+        for ((word, kept), mask) in words(block).iter().zip(&self.text).zip(&self.mask) {
+            difference |= (word ^ kept) & mask;
+        }
+        difference == 0 && self.bytes > 0
+    }
+}
+
+#[inline(always)]
+fn words(block: &[u8; 32]) -> [u64; 4] {
+    let words = block.as_chunks().0;
+    [words[0], words[1], words[2], words[3]].map(u64::from_le_bytes)
 }
 
 /// What is wrong with a line that has too few fields: its version may say why.
@@ -186,6 +204,17 @@ pub(crate) fn name(text: &str) -> Result<&str, Reason> {
 #[inline]
 pub(crate) fn word(text: &str) -> Result<&str, Reason> {
     if text.is_empty() || text.len() > WORD_BYTES_MAX { Err(Reason::BadField) } else { Ok(text) }
+}
+
+/// The same for the four fields behind the name: they are asked about together, since each must be looked at otherwise
+/// before the next is.
+#[inline(always)]
+fn check_lengths(kind: &str, code: &str, transport: &str, edge: &str) -> Result<(), Reason> {
+    const { assert!(WORD_BYTES_MAX.is_power_of_two() && EDGE_BYTES_MAX.is_power_of_two()) }
+    // One less than none is more than any. Of numbers below a power of two no bit is above it, and none of their union.
+    let below = |text: &str| text.len().wrapping_sub(1);
+    let are_sound = (below(kind) | below(code) | below(transport)) < WORD_BYTES_MAX && below(edge) < EDGE_BYTES_MAX;
+    if are_sound { Ok(()) } else { Err(Reason::BadField) }
 }
 
 #[inline]
@@ -232,6 +261,35 @@ mod tests {
             (address::parse_subnet("192.0.2.0/24"), "192.0.2.0/24")
         );
         assert_eq!(query.original, line);
+    }
+
+    #[test]
+    fn a_head_like_the_one_before_is_known() {
+        let mut lines = LineParser::new(Scanner::new());
+        let line = |time: &str, zone: &str| {
+            format!("1.0 2018-08-20T15:08:{time} {zone} a.example A NOERROR UDP FRA6 192.0.2.1 -")
+        };
+        let spaces = |lines: &LineParser, line: &str| lines.usual_head(line.as_bytes()).map(|head| head.spaces);
+        assert_eq!(spaces(&lines, &line("14Z", "Z1")), None);
+        assert_eq!(lines.parse(&line("14Z", "Z1")).map(|query| query.time_ms), Ok(1_534_777_694_000));
+        assert_eq!(spaces(&lines, &line("15Z", "Z1")), Some([3, 24, 27]));
+        assert_eq!(spaces(&lines, &line("15.001Z", "Z1")), Some([3, 28, 31]));
+        for other in [
+            line("60Z", "Z1"),
+            line("15Z", "Z2"),
+            line("15Z", "Z12"),
+            line("15Z", "Z"),
+            line("15Z", "Z1").replace("1.0", "1.1"),
+        ] {
+            assert_eq!(spaces(&lines, &other), None, "{other}");
+        }
+        // The longest id is read, but not remembered.
+        let longest = format!("Z{}", "1".repeat(ZONE_ID_BYTES_MAX - 1));
+        assert!(lines.parse(&line("14Z", &longest)).is_ok());
+        assert_eq!(spaces(&lines, &line("14Z", &longest)), None);
+        let long = &longest[1..];
+        assert!(lines.parse(&line("14Z", &format!("Z{}", &long[1..]))).is_ok());
+        assert_eq!(spaces(&lines, &line("14Z", &format!("Z{}", &long[1..]))), Some([3, 24, 56]));
     }
 
     #[test]

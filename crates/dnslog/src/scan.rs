@@ -4,60 +4,96 @@
 //! compared by one instruction; elsewhere eight bytes are treated as one number. Both ways give the same masks, which
 //! the tests and a fuzz target check. Short texts (names, addresses, what goes into JSON) are looked at in blocks of 16
 //! bytes, by SSE2 where it is, which needs no asking. This is the only module that may hold `unsafe`: the calls into
-//! code for a processor that can run it, a hint to its cache, and text that is known to be ASCII.
+//! code for a processor that can run it, a hint to its cache, text that is known to be ASCII, and the fields between
+//! spaces that were found.
 
-use std::ops::Range;
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod sse2;
 
 /// Bytes that are looked at together.
-const BLOCK: usize = 64;
+pub(crate) const BLOCK: usize = 64;
+const WINDOW: usize = 2 * BLOCK;
 
-/// As many spaces as a log line needs: nine between its ten fields, one before whatever a later version adds.
-pub(crate) const SPACES_MAX: usize = 10;
+/// Fields of a log line.
+pub(crate) const FIELDS: usize = 10;
+
+/// As many spaces as a log line needs: nine between its fields, one before whatever a later version adds.
+const SPACES_MAX: usize = FIELDS;
 
 /// Spaces that are stored at once: a line has about five in 64 bytes.
 const STRIDE: usize = 6;
 
 /// What the processor can do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 enum Way {
-    /// Made by [`Scanner::new`] alone, and only if the processor has what the functions behind it are compiled for.
     #[cfg(target_arch = "x86_64")]
-    Avx2,
-    Portable,
+    Avx2(Avx2),
+    Portable(Portable),
 }
 
-/// Scans, and keeps where the first spaces of the last line are, counted from its start.
+/// Looks at 64 bytes. What uses it has its instructions as part of its own code.
+pub(crate) trait Look: Copy {
+    fn masks(self, block: &[u8; BLOCK]) -> Masks;
+}
+
+/// A way that any processor can go.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Portable;
+
+impl Look for Portable {
+    #[inline(always)]
+    fn masks(self, block: &[u8; BLOCK]) -> Masks {
+        portable_masks(block)
+    }
+}
+
+/// Made by [`Scanner::new`] alone, and only if the processor has what the functions behind it are compiled for.
+#[cfg(target_arch = "x86_64")]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Avx2(());
+
+#[cfg(target_arch = "x86_64")]
+impl Look for Avx2 {
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    fn masks(self, block: &[u8; BLOCK]) -> Masks {
+        // SAFETY: there is a value of this type, so the processor was asked for every feature the function needs.
+        unsafe { avx2::masks(block) }
+    }
+}
+
+/// Work that is compiled once for each way. Its `by` must be made part of what calls it (`inline(always)`), or it has
+/// not the processor's instructions: a closure will not do, since two callers make the compiler keep it apart.
+pub(crate) trait Work {
+    type Done;
+    fn by(self, look: impl Look) -> Self::Done;
+}
+
+/// Scans text by the way that is best for the processor.
 #[derive(Debug, Clone)]
 pub(crate) struct Scanner {
     way: Way,
-    spaces: Spaces,
-}
-
-#[derive(Debug, Clone)]
-struct Spaces {
-    // Longer than needed, so that a block's spaces can be stored without asking how many there are.
-    at: [u32; SPACES_MAX + STRIDE],
-    count: usize,
 }
 
 impl Scanner {
     /// A scanner for this processor.
     pub(crate) fn new() -> Self {
-        let spaces = Spaces { at: [0; SPACES_MAX + STRIDE], count: 0 };
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx2")
             && is_x86_feature_detected!("bmi1")
             && is_x86_feature_detected!("bmi2")
             && is_x86_feature_detected!("popcnt")
         {
-            return Self { way: Way::Avx2, spaces };
+            return Self { way: Way::Avx2(Avx2(())) };
         }
-        Self { way: Way::Portable, spaces }
+        Self::portable()
     }
 
     /// A scanner that any processor can run.
     pub(crate) fn portable() -> Self {
-        Self { way: Way::Portable, ..Self::new() }
+        Self { way: Way::Portable(Portable) }
     }
 
     /// How this scanner works, to be asked for before the work borrows it.
@@ -65,44 +101,112 @@ impl Scanner {
         Processor(self.way)
     }
 
-    /// The spaces found last, at most [`SPACES_MAX`].
-    #[inline]
-    pub(crate) fn spaces(&self) -> &[u32] {
-        &self.spaces.at[..self.spaces.count.min(SPACES_MAX)]
-    }
-
-    /// The place at or after `from` of the first byte that is not a plain part of a JSON string, or the end of `bytes`.
+    /// The plain part of a JSON string that begins at `from`: up to a quote, an escape, a control character, what is not
+    /// ASCII, or the end of `bytes`.
     #[inline]
     #[allow(unsafe_code)]
-    pub(crate) fn string_end(&self, bytes: &[u8], from: usize) -> usize {
-        match self.way {
+    pub(crate) fn plain<'t>(&self, bytes: &'t [u8], from: usize) -> Ascii<'t> {
+        let end = match self.way {
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: this way was chosen after asking for every feature the function needs.
-            Way::Avx2 => unsafe { avx2::string_end(bytes, from) },
-            Way::Portable => string_end_by(portable_masks, bytes, from),
+            // SAFETY: there is a value of this type, so the processor was asked for every feature the function needs.
+            Way::Avx2(look) => unsafe { avx2::plain_end(look, bytes, from) },
+            Way::Portable(look) => plain_end(look, bytes, from, &mut Nothing),
+        };
+        Ascii(bytes.get(from..end).unwrap_or_default())
+    }
+}
+
+/// A line of text, and where its first spaces are. If 32 bits can say that, they come one after the other, in the text.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Line<'t, 's> {
+    text: &'t str,
+    spaces: &'s Spaces,
+}
+
+/// A field of a line, and where it begins.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Field<'t> {
+    pub at: usize,
+    pub text: &'t str,
+}
+
+impl Field<'_> {
+    #[inline(always)]
+    pub(crate) fn end(&self) -> usize {
+        self.at + self.text.len()
+    }
+}
+
+impl<'t, 's> Line<'t, 's> {
+    /// A line that is not part of JSON.
+    pub(crate) fn of(text: &'t str, spaces: &'s mut Spaces) -> Self {
+        spaces.count = 0;
+        for at in memchr::memchr_iter(b' ', text.as_bytes()).take(SPACES_MAX) {
+            spaces.at[spaces.count] = at as u32;
+            spaces.count += 1;
         }
+        Self { text, spaces }
     }
 
-    /// As [`Scanner::string_end`], and stores the spaces that come before it.
-    #[inline]
+    /// The plain part of a JSON string that begins at `from`, as by [`Scanner::plain`]. Where its first three spaces are
+    /// may be known; then what is before the third is only checked to be plain.
+    #[inline(always)]
+    pub(crate) fn plain(
+        look: impl Look,
+        bytes: &'t [u8],
+        from: usize,
+        known: Option<[usize; 3]>,
+        spaces: &'s mut Spaces,
+    ) -> Self {
+        spaces.count = 0;
+        let mut skipped = 0;
+        if let Some([a, b, c]) = known
+            && let Some(block) = bytes.get(from..).and_then(|rest| rest.first_chunk())
+            && (a < b && b < c && c < BLOCK - 1)
+            && look.masks(block).special & ((2 << c) - 1) == 0
+        {
+            (spaces.at[0], spaces.at[1], spaces.at[2]) = (a as u32, b as u32, c as u32);
+            spaces.count = 3;
+            skipped = c + 1;
+        }
+        let end = plain_end(look, bytes, from + skipped, &mut Keep { spaces, start: from });
+        Self { text: Ascii(bytes.get(from..end).unwrap_or_default()).text(), spaces }
+    }
+
+    #[inline(always)]
+    pub(crate) fn text(&self) -> &'t str {
+        self.text
+    }
+
+    /// The first fields, each up to a space; the last may go to the end. `None` if there are fewer.
+    #[inline(always)]
     #[allow(unsafe_code)]
-    pub(crate) fn message_end(&mut self, bytes: &[u8], from: usize) -> usize {
-        match self.way {
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: this way was chosen after asking for every feature the function needs.
-            Way::Avx2 => unsafe { avx2::message_end(bytes, from, &mut self.spaces) },
-            Way::Portable => message_end_by(portable_masks, bytes, from, &mut self.spaces),
+    pub(crate) fn fields(&self) -> Option<[Field<'t>; FIELDS]> {
+        let Spaces { at, count } = self.spaces;
+        if *count < FIELDS - 1 || u32::try_from(self.text.len()).is_err() {
+            return None;
         }
+        let mut fields = [Field { at: 0, text: "" }; FIELDS];
+        let mut start = 0;
+        for (index, field) in fields.iter_mut().enumerate() {
+            let end = if index < *count { at[index] as usize } else { self.text.len() };
+            // SAFETY: the text is short enough for its spaces to come one after the other, in the text. So there is a field
+            // from its start, or behind a space, to the next space, or its end; and none of the two is within a character,
+            // since both are beside one of ASCII.
+            *field = Field { at: start, text: unsafe { self.text.get_unchecked(start..end) } };
+            start = end + 1;
+        }
+        Some(fields)
     }
+}
 
-    /// Stores the first spaces of a line that is not part of JSON.
-    pub(crate) fn find_spaces(&mut self, line: &[u8]) {
-        self.spaces.count = 0;
-        for at in memchr::memchr_iter(b' ', line).take(SPACES_MAX) {
-            self.spaces.at[self.spaces.count] = at as u32;
-            self.spaces.count += 1;
-        }
-    }
+/// Where spaces were found, in their order: the first [`SPACES_MAX`] at least. A line borrows it, for if it were moved with
+/// the line, it would be read as a whole right after its parts were written, and the processor waits for that.
+#[derive(Debug, Default)]
+pub(crate) struct Spaces {
+    // Longer than needed, so that a block's spaces can be stored without asking how many there are.
+    at: [u32; SPACES_MAX + STRIDE],
+    count: usize,
 }
 
 /// What the processor can do. Only a scanner gives one away.
@@ -110,44 +214,35 @@ impl Scanner {
 pub(crate) struct Processor(Way);
 
 impl Processor {
-    /// Does work. What of it the compiler makes part of this very function has the processor's instructions.
-    #[inline(always)]
+    /// Does work with the processor's instructions.
     #[allow(unsafe_code)]
-    pub(crate) fn run<R>(self, work: impl FnOnce() -> R) -> R {
+    pub(crate) fn run<W: Work>(self, work: W) -> W::Done {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: this way was chosen after asking for every feature the function needs.
-            Way::Avx2 => unsafe { avx2::run(work) },
-            Way::Portable => work(),
+            // SAFETY: there is a value of this type, so the processor was asked for every feature the function needs.
+            Way::Avx2(look) => unsafe { avx2::run(look, work) },
+            Way::Portable(look) => work.by(look),
         }
     }
 }
 
-/// Text that is ASCII, as nearly every record is: any part of it is text, which need not be checked for each field of
-/// each line (a tenth of what decoding does besides inflating).
+/// Bytes that are ASCII, as the plain part of a JSON string is, so that they are text without a check.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ascii<'t>(&'t [u8]);
 
 impl<'t> Ascii<'t> {
-    pub(crate) fn of(bytes: &'t [u8]) -> Option<Self> {
-        bytes.is_ascii().then_some(Self(bytes))
-    }
-
-    /// The bytes between two places; `None` if there are none such.
+    /// What stands between the `from`th byte and the last, if that is plain and the last byte is not.
     #[inline(always)]
-    pub(crate) fn part(self, place: Range<usize>) -> Option<Self> {
-        self.0.get(place).map(Self)
-    }
-
-    #[inline(always)]
-    pub(crate) fn bytes(self) -> &'t [u8] {
-        self.0
+    pub(crate) fn before_last(look: impl Look, block: &'t [u8; BLOCK], from: usize) -> Option<Self> {
+        let is_all = look.masks(block).special >> from == 1 << (BLOCK - 1 - from);
+        if is_all { block.get(from..BLOCK - 1).map(Self) } else { None }
     }
 
     #[inline(always)]
     #[allow(unsafe_code)]
     pub(crate) fn text(self) -> &'t str {
-        // SAFETY: only `of` makes one of bytes, and only of ASCII, which is UTF-8; a part of ASCII is ASCII.
+        // SAFETY: only this module makes one of bytes, and only of such as `Masks` calls plain. They are ASCII, which is
+        // UTF-8.
         unsafe { str::from_utf8_unchecked(self.0) }
     }
 }
@@ -215,6 +310,23 @@ fn simple_label_masks(block: &[u8; 16]) -> LabelMasks {
     }
 }
 
+/// Where dots and where colons are in sixteen bytes.
+#[inline(always)]
+#[allow(unsafe_code)]
+pub(crate) fn dots_and_colons(block: &[u8; 16]) -> (u16, u16) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: every processor of this architecture has SSE2.
+    return unsafe { sse2::dots_and_colons(block) };
+    #[cfg(not(target_arch = "x86_64"))]
+    simple_dots_and_colons(block)
+}
+
+#[cfg(any(test, not(target_arch = "x86_64")))]
+fn simple_dots_and_colons(block: &[u8; 16]) -> (u16, u16) {
+    let bits = |wanted| block.iter().rev().fold(0, |bits, byte| bits << 1 | u16::from(*byte == wanted));
+    (bits(b'.'), bits(b':'))
+}
+
 /// Which of sixteen bytes JSON asks to escape, a bit a byte.
 #[inline(always)]
 #[allow(unsafe_code)]
@@ -232,125 +344,85 @@ fn simple_special_mask(block: &[u8; 16]) -> u16 {
     block.iter().rev().fold(0, |bits, byte| bits << 1 | u16::from(is_special(byte)))
 }
 
-#[cfg(target_arch = "x86_64")]
-mod sse2 {
-    use super::{HEX_BLOCK, LabelMasks};
-    use std::arch::x86_64::{
-        __m128i, _mm_add_epi8, _mm_cmpeq_epi8, _mm_min_epu8, _mm_movemask_epi8, _mm_or_si128, _mm_set_epi64x,
-        _mm_set1_epi8,
-    };
-
-    #[target_feature(enable = "sse2")]
-    #[inline]
-    pub(super) fn hex_and_colons(block: &[u8; HEX_BLOCK]) -> (u64, u64) {
-        let (mut hex, mut colons) = (0, 0);
-        for (lane, words) in block.as_chunks::<8>().0.as_chunks::<2>().0.iter().enumerate() {
-            let [low, high] = words.map(i64::from_le_bytes);
-            let bytes = _mm_set_epi64x(high, low);
-            let letters = are_of(_mm_or_si128(bytes, _mm_set1_epi8(0x20)), b'a', 6);
-            let digits = _mm_or_si128(are_of(bytes, b'0', 10), letters);
-            hex |= u64::from(_mm_movemask_epi8(digits) as u32) << (16 * lane);
-            colons |= u64::from(_mm_movemask_epi8(are_of(bytes, b':', 1)) as u32) << (16 * lane);
-        }
-        (hex, colons)
-    }
-
-    #[target_feature(enable = "sse2")]
-    #[inline]
-    pub(super) fn label_masks(block: &[u8; 16]) -> LabelMasks {
-        let bytes = load(block);
-        let mask = |bytes| _mm_movemask_epi8(bytes) as u16;
-        let graphic = mask(are_of(bytes, b'!', 94));
-        LabelMasks {
-            dots: mask(are_of(bytes, b'.', 1)),
-            odd: !graphic | mask(are_of(bytes, b'\\', 1)),
-            capitals: mask(are_of(bytes, b'A', 26)),
-        }
-    }
-
-    #[target_feature(enable = "sse2")]
-    #[inline]
-    pub(super) fn special_mask(block: &[u8; 16]) -> u16 {
-        let bytes = load(block);
-        let delimiters = _mm_or_si128(are_of(bytes, b'"', 1), are_of(bytes, b'\\', 1));
-        _mm_movemask_epi8(_mm_or_si128(delimiters, are_of(bytes, 0, 0x20))) as u16
-    }
-
-    #[target_feature(enable = "sse2")]
-    #[inline]
-    fn load(block: &[u8; 16]) -> __m128i {
-        let bits = u128::from_le_bytes(*block);
-        _mm_set_epi64x((bits >> 64) as i64, bits as i64)
-    }
-
-    /// All bits of the bytes that are one of `count` from `first` on.
-    #[target_feature(enable = "sse2")]
-    #[inline]
-    fn are_of(bytes: __m128i, first: u8, count: i8) -> __m128i {
-        let places = _mm_add_epi8(bytes, _mm_set1_epi8(first.wrapping_neg() as i8));
-        _mm_cmpeq_epi8(_mm_min_epu8(places, _mm_set1_epi8(count - 1)), places)
-    }
-}
-
 impl Spaces {
     /// Takes the spaces of a block that begins `base` bytes after the line's start.
     #[inline(always)]
     fn push(&mut self, mut mask: u64, base: u32) {
         let mut left = mask.count_ones() as usize;
-        while left > 0 && self.count < SPACES_MAX {
-            let Some(slots) = self.at.get_mut(self.count..self.count + STRIDE) else { return };
+        while let Some(slots) = self.at.get_mut(self.count..).and_then(|rest| rest.first_chunk_mut::<STRIDE>()) {
             for slot in slots {
                 *slot = base.wrapping_add(mask.trailing_zeros());
                 mask &= mask.wrapping_sub(1);
             }
-            let taken = left.min(STRIDE);
-            self.count += taken;
-            left -= taken;
+            self.count += left.min(STRIDE);
+            if left <= STRIDE {
+                return;
+            }
+            left -= STRIDE;
         }
     }
 }
 
 /// What a block holds, a bit a byte, the lowest bit for the first byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Masks {
-    /// `"`, `\`, and control characters: what ends the part of a JSON string that can be taken as it is.
+pub(crate) struct Masks {
+    /// What is not plain: `"`, `\`, control characters and what is not ASCII. It ends the part of a JSON string that can
+    /// be taken as it is.
     special: u64,
     /// Spaces.
     space: u64,
 }
 
-#[inline(always)]
-fn string_end_by(masks: impl Fn(&[u8; BLOCK]) -> Masks, bytes: &[u8], from: usize) -> usize {
-    let mut at = from;
-    while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk::<BLOCK>()) {
-        let special = masks(block).special;
-        if special != 0 {
-            return at + special.trailing_zeros() as usize;
-        }
-        at += BLOCK;
-    }
-    let (block, length) = last_block(bytes, at);
-    (at + masks(&block).special.trailing_zeros() as usize).min(at + length)
+/// What is done about spaces.
+trait Spaced {
+    fn push(&mut self, spaces: u64, at: usize);
 }
 
-#[inline(always)]
-fn message_end_by(masks: impl Fn(&[u8; BLOCK]) -> Masks, bytes: &[u8], from: usize, spaces: &mut Spaces) -> usize {
-    spaces.count = 0;
-    let mut at = from;
-    while let Some(block) = bytes.get(at..).and_then(|rest| rest.first_chunk::<BLOCK>()) {
-        let Masks { special, space } = masks(block);
-        let base = (at - from) as u32;
-        if special != 0 {
-            spaces.push(space & below(special), base);
-            return at + special.trailing_zeros() as usize;
-        }
-        spaces.push(space, base);
-        at += BLOCK;
+struct Nothing;
+
+impl Spaced for Nothing {
+    #[inline(always)]
+    fn push(&mut self, _spaces: u64, _at: usize) {}
+}
+
+/// Keeps them, counted from a line's start.
+struct Keep<'s> {
+    spaces: &'s mut Spaces,
+    start: usize,
+}
+
+impl Spaced for Keep<'_> {
+    #[inline(always)]
+    fn push(&mut self, spaces: u64, at: usize) {
+        self.spaces.push(spaces, at.wrapping_sub(self.start) as u32);
     }
-    let (block, length) = last_block(bytes, at);
-    let Masks { special, space } = masks(&block);
-    spaces.push(space & below(special), (at - from) as u32);
-    (at + special.trailing_zeros() as usize).min(at + length)
+}
+
+/// Where the plain bytes from `from` on end. Two blocks at a time: what a line has behind its zone is mostly shorter, and
+/// how much shorter could not be foretold.
+#[inline(always)]
+fn plain_end(look: impl Look, bytes: &[u8], from: usize, spaced: &mut impl Spaced) -> usize {
+    let mut at = from;
+    loop {
+        let rest = bytes.get(at..).unwrap_or_default();
+        let (window, length) = match rest.first_chunk() {
+            Some(window) => (*window, WINDOW),
+            None => (last_window(rest), rest.len()),
+        };
+        let [first, second] = blocks(&window);
+        let (first, second) = (look.masks(first), look.masks(second));
+        // What is behind the first special byte does not count.
+        let is_in_first = first.special != 0;
+        let second_space = if is_in_first { 0 } else { second.space & below(second.special) };
+        spaced.push(first.space & below(first.special), at);
+        spaced.push(second_space, at + BLOCK);
+        if is_in_first | (second.special != 0) {
+            let behind = BLOCK + second.special.trailing_zeros() as usize;
+            let found = if is_in_first { first.special.trailing_zeros() as usize } else { behind };
+            return at + length.min(found);
+        }
+        at += WINDOW;
+    }
 }
 
 /// The bits below the lowest that is set in `special`; all if none is.
@@ -359,56 +431,18 @@ fn below(special: u64) -> u64 {
     special.wrapping_sub(1) & !special
 }
 
-/// What is left at the end, filled up with NULs, which are special, so that every scan ends.
-fn last_block(bytes: &[u8], at: usize) -> ([u8; BLOCK], usize) {
-    let rest = bytes.get(at..).unwrap_or_default();
-    let mut block = [0; BLOCK];
-    block[..rest.len()].copy_from_slice(rest);
-    (block, rest.len())
+#[inline(always)]
+fn blocks(window: &[u8; WINDOW]) -> [&[u8; BLOCK]; 2] {
+    let blocks = window.as_chunks().0;
+    [&blocks[0], &blocks[1]]
 }
 
-#[cfg(target_arch = "x86_64")]
-mod avx2 {
-    use super::{BLOCK, Masks, Spaces};
-    use std::arch::x86_64::{
-        _mm256_cmpeq_epi8, _mm256_min_epu8, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set_epi64x, _mm256_set1_epi8,
-    };
-
-    #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
-    pub(super) fn run<R>(work: impl FnOnce() -> R) -> R {
-        work()
-    }
-
-    #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
-    #[inline]
-    pub(super) fn string_end(bytes: &[u8], from: usize) -> usize {
-        super::string_end_by(|block| masks(block), bytes, from)
-    }
-
-    #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
-    #[inline]
-    pub(super) fn message_end(bytes: &[u8], from: usize, spaces: &mut Spaces) -> usize {
-        super::message_end_by(|block| masks(block), bytes, from, spaces)
-    }
-
-    #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
-    #[inline]
-    fn masks(block: &[u8; BLOCK]) -> Masks {
-        let (mut special, mut space) = (0, 0);
-        // Four numbers that lie side by side: the compiler makes it one load.
-        let words = block.as_chunks::<8>().0.as_chunks::<4>().0;
-        for (lane, words) in words.iter().enumerate() {
-            let [a, b, c, d] = words.map(i64::from_le_bytes);
-            let bytes = _mm256_set_epi64x(d, c, b, a);
-            let equal = |byte: u8| _mm256_cmpeq_epi8(bytes, _mm256_set1_epi8(byte as i8));
-            let control = _mm256_cmpeq_epi8(_mm256_min_epu8(bytes, _mm256_set1_epi8(0x1f)), bytes);
-            let delimiter = _mm256_or_si256(equal(b'"'), equal(b'\\'));
-            let any = _mm256_or_si256(delimiter, _mm256_or_si256(equal(0x7f), control));
-            special |= u64::from(_mm256_movemask_epi8(any) as u32) << (32 * lane);
-            space |= u64::from(_mm256_movemask_epi8(equal(b' ')) as u32) << (32 * lane);
-        }
-        Masks { special, space }
-    }
+/// What is left at the end, filled up with NULs, which are special, so that every scan ends.
+#[cold]
+fn last_window(rest: &[u8]) -> [u8; WINDOW] {
+    let mut window = [0; WINDOW];
+    window.iter_mut().zip(rest).for_each(|(place, byte)| *place = *byte);
+    window
 }
 
 /// The same with eight bytes in one number.
@@ -428,7 +462,8 @@ fn portable_masks(block: &[u8; BLOCK]) -> Masks {
         let word = u64::from_le_bytes(*bytes);
         let equal = |byte: u8| zeros(word ^ (ONES * u64::from(byte)));
         let control = zeros(word & (ONES * 0xe0));
-        special |= gather(equal(b'"') | equal(b'\\') | equal(0x7f) | control) << (8 * lane);
+        let foreign = word & HIGH;
+        special |= gather(equal(b'"') | equal(b'\\') | equal(0x7f) | control | foreign) << (8 * lane);
         space |= gather(equal(b' ')) << (8 * lane);
     }
     Masks { special, space }

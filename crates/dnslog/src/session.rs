@@ -1,7 +1,7 @@
 //! The decoding of one record: what it counts, what it hands over, and the text it works on.
 
-use crate::line::LineParser;
-use crate::scan::Ascii;
+use crate::line::{Head, LineParser};
+use crate::scan::Line;
 use crate::{BytesForm, Decoded, Limits, Query, Reason, Reject, Source, Visit, json};
 use std::ops::Range;
 
@@ -21,8 +21,6 @@ pub(crate) enum Path {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Text<'t> {
     pub bytes: &'t [u8],
-    /// The same, if all of it is ASCII: then its parts need no check.
-    pub ascii: Option<Ascii<'t>>,
     form: BytesForm,
     /// Where `bytes` begin in the record, for a part of an aggregate.
     base: usize,
@@ -33,16 +31,13 @@ pub(crate) struct Text<'t> {
 impl<'t> Text<'t> {
     pub(crate) fn new(bytes: &'t [u8], form: BytesForm, base: usize) -> Self {
         let trimmed_end = bytes.trim_ascii_end().len();
-        Self { bytes, ascii: Ascii::of(bytes), form, base, trimmed_end }
+        Self { bytes, form, base, trimmed_end }
     }
 
     /// A part; `None` if it is not UTF-8.
     #[inline]
     pub(crate) fn slice(&self, place: Range<usize>) -> Option<&'t str> {
-        match self.ascii {
-            Some(text) => text.part(place).map(Ascii::text),
-            None => str::from_utf8(self.bytes.get(place)?).ok(),
-        }
+        str::from_utf8(self.bytes.get(place)?).ok()
     }
 
     /// The byte at a place; NUL, which no grammar here has, at the end.
@@ -131,20 +126,21 @@ impl<'s, V: Visit> Session<'s, V> {
         }
     }
 
-    /// As [`Session::event`], for a line whose spaces the scanner has found and which holds no control character. Its
-    /// bytes are in the text, from `start` on.
+    /// As [`Session::event`], for a plain line whose spaces have been found. Its bytes are in the text, from `start` on; its
+    /// head may have been read.
     #[inline(always)]
     pub(crate) fn scanned_line(
         &mut self,
         source: &Source<'_>,
         text: &Text<'_>,
         event: &Event<'_>,
-        line: Ascii<'_>,
+        line: Line<'_, '_>,
         start: usize,
+        head: Option<Head>,
     ) {
         let bytes = text.bytes.get(start..).unwrap_or_default();
         let (visit, fields) = (&mut self.visit, event.extracted_fields);
-        match self.lines.parse_spaced(line, bytes, event.id, fields, |query| visit.query(source, query)) {
+        match self.lines.parse_spaced(line, bytes, head, event.id, fields, |query| visit.query(source, query)) {
             Ok(()) => {
                 self.events += 1;
                 self.decoded.queries += 1;

@@ -1,7 +1,7 @@
 //! One element of `logEvents`.
 
 use super::{EVENT_START, value};
-use crate::scan::Scanner;
+use crate::scan::{Ascii, Line, Look, Scanner, Spaces};
 use crate::session::{Event, MESSAGE_BYTES_MAX, Path, Session, Text};
 use crate::{Reason, Source, Visit, json};
 use serde::Deserialize;
@@ -11,13 +11,14 @@ use serde_json::value::RawValue;
 /// JSON's grammar.
 #[inline(always)]
 pub(super) fn read<V: Visit>(
+    look: impl Look,
     session: &mut Session<'_, V>,
     text: &Text<'_>,
     source: &Source<'_>,
     at: usize,
 ) -> Option<usize> {
     if session.path == Path::Fast
-        && let Some(end) = read_usual(session, text, source, at)
+        && let Some(end) = read_usual(look, session, text, source, at)
     {
         return Some(end);
     }
@@ -28,48 +29,46 @@ pub(super) fn read<V: Visit>(
 /// the message. `None`, with nothing handed over, if it is anything else.
 #[inline(always)]
 fn read_usual<V: Visit>(
+    look: impl Look,
     session: &mut Session<'_, V>,
     text: &Text<'_>,
     source: &Source<'_>,
     at: usize,
 ) -> Option<usize> {
     let bytes = text.bytes;
-    let scanner = &mut session.lines.scanner;
-    let id_start = after(bytes, at, EVENT_START.first_chunk::<7>()?)?;
-    let id_end = scanner.string_end(bytes, id_start);
-    let time_start = after(bytes, id_end, b"\",\"timestamp\":")?;
-    let time_end = number_end(bytes, time_start)?;
-    let start = after(bytes, time_end, b",\"message\":\"")?;
-    let plain_end = scanner.message_end(bytes, start);
-    let is_plain = text.byte(plain_end) == b'"';
-    let message_end = if is_plain { plain_end } else { escaped_end(scanner, text, plain_end)? };
-    let fields_end = match text.byte(message_end + 1) {
-        b'}' => message_end + 1,
-        _ => flat_object_end(scanner, text, after(bytes, message_end, b"\",\"extractedFields\":")?)?,
+    let (id, start) = match usual_head(look, bytes, at) {
+        Some(id) => (id, at + HEAD_BYTES),
+        None => any_head(&session.lines.scanner, bytes, at)?,
     };
-    let end = after(bytes, fields_end, b"}")?;
-    let fields_start = message_end + b"\",\"extractedFields\":".len();
-    let id = text.slice(id_start..id_end)?;
-    let message = text.slice(start..message_end)?;
-    let extracted_fields = if fields_end > message_end + 1 { text.slice(fields_start..fields_end)? } else { "" };
-    let event = Event { place: at..end, id, message, extracted_fields };
+    let head = session.lines.usual_head(bytes.get(start..)?);
+    let known = head.map(|head| head.spaces);
+    let mut spaces = Spaces::default();
+    let line = Line::plain(look, bytes, start, known, &mut spaces);
+    let scanner = &session.lines.scanner;
+    let plain = line.text();
+    let plain_end = start + plain.len();
+    let behind = bytes.get(plain_end..).and_then(|rest| rest.first_chunk());
+    let (is_plain, message_end, extracted_fields, end) = match behind {
+        Some(b"\"}") => (true, plain_end, "", plain_end + 2),
+        _ => {
+            let message_end = escaped_end(scanner, bytes, plain_end)?;
+            let (extracted_fields, end) = extracted_fields(scanner, text, message_end)?;
+            (message_end == plain_end, message_end, extracted_fields, end)
+        }
+    };
+    let event = |message| Event { place: at..end, id: id.text(), message, extracted_fields };
     // A message in JSON or with an escape goes the general way.
-    let is_line = bytes.get(start).is_some_and(u8::is_ascii_digit);
-    let ascii = text.ascii.and_then(|text| text.part(start..message_end));
-    if let Some(line) = ascii
-        && is_plain
-        && is_line
-        && message.len() <= MESSAGE_BYTES_MAX
-        && !line.bytes().ends_with(b" ")
-    {
-        session.scanned_line(source, text, &event, line, start);
+    let is_line = plain.as_bytes().first().is_some_and(u8::is_ascii_digit);
+    if is_plain && is_line && plain.len() <= MESSAGE_BYTES_MAX && !plain.as_bytes().ends_with(b" ") {
+        session.scanned_line(source, text, &event(plain), line, start, head);
     } else if is_plain {
-        session.event(source, text, &event);
+        session.event(source, text, &event(plain));
     } else {
+        let message = text.slice(start..message_end)?;
         let mut scratch = std::mem::take(session.scratch);
         let unescaped = value::unescape(message, &mut scratch);
         if unescaped.is_some() {
-            session.event(source, text, &Event { message: &scratch, ..event });
+            session.event(source, text, &event(&scratch));
         }
         *session.scratch = scratch;
         unescaped?;
@@ -77,29 +76,41 @@ fn read_usual<V: Visit>(
     Some(end)
 }
 
+/// Bytes of an event before its message, as CloudWatch writes them: its id has 56 digits, its time thirteen.
+const HEAD_BYTES: usize = 102;
+
+/// The id of an event whose message begins [`HEAD_BYTES`] after it. That everything has its place saves looking for it.
+#[inline(always)]
+fn usual_head<'t>(look: impl Look, bytes: &'t [u8], at: usize) -> Option<Ascii<'t>> {
+    let head: &[u8; HEAD_BYTES] = bytes.get(at..)?.first_chunk()?;
+    let id = Ascii::before_last(look, head.first_chunk()?, EVENT_START.len())?;
+    let is_usual = head.starts_with(EVENT_START)
+        && head[63..77] == *b"\",\"timestamp\":"
+        && head[90..] == *b",\"message\":\""
+        && head[77] != b'0'
+        && are_digits(*head[77..].first_chunk()?)
+        && are_digits(*head[82..].first_chunk()?);
+    is_usual.then_some(id)
+}
+
+/// The id of an event, and where its message begins.
+#[cold]
+fn any_head<'t>(scanner: &Scanner, bytes: &'t [u8], at: usize) -> Option<(Ascii<'t>, usize)> {
+    let id_start = after(bytes, at, EVENT_START.first_chunk::<7>()?)?;
+    let id = scanner.plain(bytes, id_start);
+    let time_start = after(bytes, id_start + id.text().len(), b"\",\"timestamp\":")?;
+    let rest = bytes.get(time_start..)?;
+    let digits = rest.iter().position(|byte| !byte.is_ascii_digit())?;
+    let is_number = digits == 1 || digits > 1 && rest.first() != Some(&b'0');
+    let start = after(bytes, time_start + digits, b",\"message\":\"")?;
+    is_number.then_some((id, start))
+}
+
 /// The place after `expected` if that is what stands at `at`.
 #[inline]
 fn after<const N: usize>(bytes: &[u8], at: usize, expected: &[u8; N]) -> Option<usize> {
     let found = bytes.get(at..)?.first_chunk::<N>()?;
     (found == expected).then_some(at + N)
-}
-
-/// The end of a whole number without a sign.
-#[inline]
-fn number_end(bytes: &[u8], at: usize) -> Option<usize> {
-    let rest = bytes.get(at..)?;
-    // Milliseconds have thirteen digits from 2001 to 2286; two overlapping looks at eight bytes cover them.
-    if let Some(number) = rest.first_chunk::<14>()
-        && let (Some(front), Some(back)) = (number.first_chunk(), number[5..].first_chunk())
-        && are_digits(*front)
-        && are_digits(*back)
-        && number[0] != b'0'
-        && number[13] == b','
-    {
-        return Some(at + 13);
-    }
-    let digits = rest.iter().position(|byte| !byte.is_ascii_digit())?;
-    (digits == 1 || digits > 1 && rest.first() != Some(&b'0')).then_some(at + digits)
 }
 
 #[inline]
@@ -111,29 +122,45 @@ fn are_digits(bytes: [u8; 8]) -> bool {
     word & HIGH_HALVES == ZEROS && word.wrapping_add(0x0606_0606_0606_0606) & HIGH_HALVES == ZEROS
 }
 
-/// The closing quote of a string, from its first special byte on. `None` if a control character comes first.
-fn escaped_end(scanner: &Scanner, text: &Text<'_>, mut at: usize) -> Option<usize> {
+/// The closing quote of a string, from its first byte on that is not plain. `None` if a control character comes first.
+#[cold]
+fn escaped_end(scanner: &Scanner, bytes: &[u8], mut at: usize) -> Option<usize> {
     loop {
-        match text.byte(at) {
+        match bytes.get(at)? {
             b'"' => return Some(at),
-            b'\\' => at = scanner.string_end(text.bytes, at + 2),
+            b'\\' => at += 2,
+            0x80.. => at += 1,
             _ => return None,
         }
+        at += scanner.plain(bytes, at).text().len();
     }
 }
 
+/// What follows a message whose closing quote is at `at`: its extracted fields, if any, and the end of the event.
+#[cold]
+fn extracted_fields<'t>(scanner: &Scanner, text: &Text<'t>, at: usize) -> Option<(&'t str, usize)> {
+    if text.byte(at + 1) == b'}' {
+        return Some(("", at + 2));
+    }
+    let start = after(text.bytes, at, b"\",\"extractedFields\":")?;
+    let end = flat_object_end(scanner, text.bytes, start)?;
+    Some((text.slice(start..end)?, after(text.bytes, end, b"}")?))
+}
+
 /// The end of an object all of whose values are strings without escapes, written without white space.
-fn flat_object_end(scanner: &Scanner, text: &Text<'_>, at: usize) -> Option<usize> {
-    let bytes = text.bytes;
+#[cold]
+fn flat_object_end(scanner: &Scanner, bytes: &[u8], at: usize) -> Option<usize> {
+    let string_end = |start| start + scanner.plain(bytes, start).text().len();
+    let byte = |at| bytes.get(at).copied().unwrap_or_default();
     let mut at = after(bytes, at, b"{")?;
-    if text.byte(at) == b'}' {
+    if byte(at) == b'}' {
         return Some(at + 1);
     }
     loop {
-        let name = scanner.string_end(bytes, after(bytes, at, b"\"")?);
-        let value = scanner.string_end(bytes, after(bytes, name, b"\":\"")?);
+        let name = string_end(after(bytes, at, b"\"")?);
+        let value = string_end(after(bytes, name, b"\":\"")?);
         at = after(bytes, value, b"\"")?;
-        match text.byte(at) {
+        match byte(at) {
             b'}' => return Some(at + 1),
             b',' => at += 1,
             _ => return None,

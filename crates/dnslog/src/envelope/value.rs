@@ -27,9 +27,10 @@ pub(super) fn end<V>(session: &mut Session<'_, V>, text: &Text<'_>, at: usize) -
 pub(super) fn scalar<'t, V>(session: &mut Session<'_, V>, text: &Text<'t>, at: usize) -> Option<(Cow<'t, str>, usize)> {
     let first = text.byte(at);
     if session.path == Path::Fast && first == b'"' {
-        let quote = session.lines.scanner.string_end(text.bytes, at + 1);
+        let plain = session.lines.scanner.plain(text.bytes, at + 1).text();
+        let quote = at + 1 + plain.len();
         if text.byte(quote) == b'"' {
-            return Some((Cow::Borrowed(text.slice(at + 1..quote).unwrap_or_default()), quote + 1));
+            return Some((Cow::Borrowed(plain), quote + 1));
         }
     }
     let end = end(session, text, at)?;
