@@ -42,18 +42,22 @@ pub(crate) fn parse(text: &str) -> Option<IpAddr> {
 pub(crate) fn parse_before(text: &str, bytes: &[u8]) -> Option<Bits> {
     // A colon ends the first group of an IPv6 address, or begins it. To ask this first and nothing else is one branch
     // that the processor may take wrong, instead of one for each thing that an IPv4 address has and it has not.
-    if let Some(block) = bytes.first_chunk()
-        && dots_and_colons(first_of(block)).1 & 0b1_1111 == 0
-        && let Some(bits) = parse_v4(block, text.len())
-    {
-        return Some(Bits { is_v4: true, bits: u128::from(bits) });
+    if let Some(block) = bytes.first_chunk() {
+        if dots_and_colons(first_of(block)).1 & 0b1_1111 == 0 {
+            if let Some(bits) = parse_v4(block, text.len()) {
+                return Some(Bits { is_v4: true, bits: u128::from(bits) });
+            }
+        } else if let Some(bits) = parse_v6_before(bytes, text.len()) {
+            return Some(Bits { is_v4: false, bits });
+        }
     }
-    parse_other(text, bytes)
+    parse_other(text)
 }
 
+#[cold]
 #[inline(never)]
-fn parse_other(text: &str, bytes: &[u8]) -> Option<Bits> {
-    match parse_v6_before(bytes, text.len()).or_else(|| parse_v6(text.as_bytes())) {
+fn parse_other(text: &str) -> Option<Bits> {
+    match parse_v6(text.as_bytes()) {
         Some(bits) => Some(Bits { is_v4: false, bits }),
         None => text.parse().ok().map(|address| Bits::of(&address)),
     }
@@ -66,6 +70,7 @@ pub(crate) fn parse_subnet(text: &str) -> Option<Subnet> {
 }
 
 /// The same, as in [`parse_before`].
+#[inline(always)]
 pub(crate) fn parse_subnet_before(text: &str, bytes: &[u8]) -> Option<(Bits, u8)> {
     let (slash, prefix_bits) = match *text.as_bytes() {
         [.., b'/', tens @ b'1'..=b'9', ones @ b'0'..=b'9'] => (text.len() - 3, 10 * (tens - b'0') + (ones - b'0')),
@@ -144,6 +149,7 @@ fn number(block: &[u8; V4_BLOCK], from: u32, to: u32) -> (u32, bool) {
 /// enough bytes to look at.
 ///
 /// As for IPv4, where the groups end is known before the first is read, so that reading one is a shift and a sum.
+#[inline(always)]
 fn parse_v6_before(bytes: &[u8], length: usize) -> Option<u128> {
     let block: &[u8; HEX_BLOCK] = bytes.first_chunk()?;
     if !(2..=V6_BYTES_MAX).contains(&length) {
@@ -248,6 +254,7 @@ fn parse_v6(text: &[u8]) -> Option<u128> {
 }
 
 /// The address of so many groups, with a gap after so many of them.
+#[inline(always)]
 fn with_gap(groups: u128, count: u32, gap: Option<u32>) -> Option<u128> {
     match gap {
         None => (count == 8).then_some(groups),
