@@ -35,6 +35,12 @@ impl World {
         held
     }
 
+    /// The worker that reads most shards.
+    pub fn busiest(&self) -> usize {
+        let tasks = |index: &usize| self.workers[*index].tasks.len();
+        (0..self.workers.len()).max_by_key(tasks).expect("a world with workers")
+    }
+
     /// Open shards that nobody reads now.
     pub fn unread(&self) -> usize {
         let tasks = self.workers.iter().filter(|worker| worker.up).flat_map(|worker| worker.tasks.keys());

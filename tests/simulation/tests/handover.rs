@@ -46,3 +46,22 @@ fn a_new_worker_is_given_shards_within_a_second_each() {
     let p99 = percentile(times, 0.99);
     assert!(p99 <= 1_000, "p99 {p99} ms");
 }
+
+#[test]
+fn shards_of_a_worker_that_dies_right_after_it_took_them_wait_no_longer() {
+    let mut times = Vec::new();
+    for seed in 0..100 {
+        let mut world = World::quiet(seed, Setting { workers: 3, shards: 1, epoch: None });
+        world.live_until(100_000 + seed * 37 % 2_000);
+        world.kill(world.busiest());
+        world.live_until(107_000);
+        let before = world.summary().handovers.len();
+        assert!(before > 0, "seed {seed}: taken over");
+        world.kill(world.busiest());
+        world.live_until(130_000);
+        times.extend(world.summary().handovers[before..].iter().map(|handover| handover.first - handover.last));
+    }
+    assert_eq!(times.len(), 100);
+    let p99 = percentile(times, 0.99);
+    assert!(p99 <= 5_000, "p99 {p99} ms");
+}

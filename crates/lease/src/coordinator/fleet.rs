@@ -14,8 +14,6 @@ use std::time::Duration;
 const WATCHED: usize = 3;
 /// Beats that a worker may miss before it is suspected. One more, and it is dead.
 const MISSED_BEATS: u32 = 2;
-/// The same for one that holds nothing: it is looked at every five beats only, for nobody waits for what it has.
-const MISSED_IDLE_BEATS: u32 = 8;
 
 /// A worker as last seen.
 #[derive(Debug, Clone)]
@@ -75,10 +73,8 @@ impl Fleet {
     pub(super) fn silent_at(&self, id: &WorkerId) -> Instant {
         let never = Instant::new(Duration::MAX);
         let Some((since, _)) = self.judging else { return never };
-        self.members.get(id).map_or(never, |seen| {
-            let missed = if seen.member.leases == 0 { MISSED_IDLE_BEATS } else { MISSED_BEATS };
-            seen.moved.max(since).plus(seen.member.period * missed)
-        })
+        let at = |seen: &Seen| seen.moved.max(since).plus(seen.member.period * MISSED_BEATS);
+        self.members.get(id).map_or(never, at)
     }
 
     /// Whether it is.

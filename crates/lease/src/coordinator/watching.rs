@@ -100,8 +100,8 @@ impl Coordinator {
     /// The time between two looks at those that are watched.
     fn look_pause(&self) -> Duration {
         let watched = self.watch.watched.iter().filter_map(|id| self.fleet.member(id));
-        let period = watched.filter(|member| member.leases > 0).map(|member| member.period).min();
-        period.map_or(self.brisk() * 5, |period| period.mul_f64(1.5))
+        // Those that hold nothing as well: they may have taken the leases of another dead one a moment ago.
+        watched.map(|member| member.period).min().map_or(self.brisk() * 5, |period| period.mul_f64(1.5))
     }
 
     fn scan_pause(&self) -> Duration {
@@ -158,12 +158,6 @@ impl Coordinator {
             Suspect::Dead { .. } => fleet.life(id) == Life::Over,
             _ => fleet.member(id).is_none() || fleet.is_silent(id, now),
         });
-        let holds = self.watch.watched.iter().filter_map(|id| self.fleet.member(id)).any(|member| member.leases > 0);
-        if holds {
-            // One that held nothing a moment ago is looked at at full pace from now on.
-            self.watch.next_scan = self.watch.next_scan.min(now.plus(self.scan_pause()));
-            self.watch.next_read = self.watch.next_read.min(now.plus(self.look_pause()));
-        }
         if changed {
             self.scan_soon(now);
         }

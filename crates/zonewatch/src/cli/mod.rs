@@ -99,7 +99,7 @@ pub fn main() -> ExitCode {
         Some(Command::Doctor(args)) => doctor::run(args),
         Some(Command::Demo(args)) => demo::run(args),
         Some(Command::Replay(args)) => replay::run(args),
-        Some(Command::Score(args)) => score::run(args),
+        Some(Command::Score(args)) => score::run(&args),
         Some(Command::Traffic(args)) => traffic::run(args),
     };
     match outcome {

@@ -42,7 +42,7 @@ pub struct Args {
 }
 
 /// Scores the file's rows, to standard output.
-pub fn run(args: Args) -> Result<(), Failure> {
+pub fn run(args: &Args) -> Result<(), Failure> {
     let kind = if args.counts { Kind::Count } else { Kind::Value };
     let mut out = io::BufWriter::new(io::stdout().lock());
     let scored = if args.file == Path::new("-") {
