@@ -4,7 +4,7 @@
 //! conditional; [`Write::apply`] says what a table must do with it, so that memory, simulator and DynamoDB are held to
 //! one definition.
 
-use crate::{Checkpoint, HashRange, Load, SequenceNumber, ShardId};
+use crate::{Checkpoint, HashRange, Load, SequenceNumber, Shard, ShardId};
 use std::fmt;
 use std::sync::Arc;
 
@@ -94,6 +94,22 @@ impl Lease {
             read_until_ms: None,
             load: None,
             floor: None,
+        }
+    }
+
+    /// A row for a shard that continues others, whose rows are `parents`. It has nothing from before their end, so it is read
+    /// from its oldest record; a parent that nobody has read a record of may pass on its pinned time, which may lie within the
+    /// child. Where a parent was last read the child was not read either: what is trimmed from then on is lost.
+    pub fn child(shard: &Shard, parents: &[&Self]) -> Self {
+        let unread = parents.iter().filter(|row| row.checkpoint == Checkpoint::AtTimestamp);
+        let start_ms = unread.filter_map(|row| row.start_ms).min();
+        let checkpoint = if start_ms.is_some() { Checkpoint::AtTimestamp } else { Checkpoint::TrimHorizon };
+        Self {
+            parents: shard.parents.clone(),
+            hash_range: Some(shard.hash_range),
+            start_ms,
+            read_until_ms: parents.iter().filter_map(|row| row.read_until_ms.or(row.start_ms)).min(),
+            ..Self::fresh(shard.id.clone(), checkpoint)
         }
     }
 

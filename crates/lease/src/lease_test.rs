@@ -167,3 +167,22 @@ fn a_checkpoint_that_another_consumer_moved_is_not_ours() {
         assert_eq!(row.checkpoint_is_ours(), ours, "{row:?}");
     }
 }
+
+#[test]
+fn a_child_knows_since_when_what_it_continues_was_not_read() {
+    let shard = Shard {
+        id: ShardId::new("c"),
+        parents: vec![ShardId::new("a"), ShardId::new("b")],
+        hash_range: HashRange { start: 0, end: 9 },
+        starts_at: None,
+        ended_at: None,
+    };
+    let read = Lease { read_until_ms: Some(70), ..row() };
+    let pinned = Lease { start_ms: Some(60), ..Lease::fresh(ShardId::new("b"), Checkpoint::AtTimestamp) };
+    let child = Lease::child(&shard, &[&read, &pinned]);
+    assert_eq!((child.checkpoint, child.start_ms, child.read_until_ms), (Checkpoint::AtTimestamp, Some(60), Some(60)));
+    assert_eq!((child.parents, child.hash_range), (shard.parents.clone(), Some(shard.hash_range)));
+    let child = Lease::child(&shard, &[&read, &read]);
+    assert_eq!((child.checkpoint, child.start_ms, child.read_until_ms), (Checkpoint::TrimHorizon, None, Some(70)));
+    assert_eq!(Lease::child(&shard, &[]).read_until_ms, None);
+}

@@ -29,15 +29,10 @@ pub(super) fn missing(
     wanted.values().filter(first).cloned().collect()
 }
 
-/// A row for a shard that continues others. It has nothing from before its parents' end, so it is read from its oldest
-/// record; a parent that nobody has read a record of may pass on its pinned time, which may lie within the child.
+/// A row for a shard that continues others.
 pub(super) fn child_row(shard: &Shard, known: &Known) -> Lease {
-    let parents = shard.parents.iter().filter_map(|parent| known.row(parent));
-    let pinned = parents.filter(|row| row.checkpoint == Checkpoint::AtTimestamp).filter_map(|row| row.start_ms).min();
-    match pinned {
-        Some(start_ms) => row(shard, Checkpoint::AtTimestamp, Some(start_ms)),
-        None => row(shard, Checkpoint::TrimHorizon, None),
-    }
+    let parents: Vec<&Lease> = shard.parents.iter().filter_map(|parent| known.row(parent)).collect();
+    Lease::child(shard, &parents)
 }
 
 /// A row for a shard that continues none we know: the stream is read for the first time, or that first start was cut
