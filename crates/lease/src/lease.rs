@@ -70,8 +70,8 @@ pub struct Lease {
     pub own_checkpoint: Option<Checkpoint>,
     /// `throughputKBps`, `zonewatchCpu`: what the shard costs, as its owner last measured.
     pub load: Option<Load>,
-    /// `zonewatchFloor`: the furthest checkpoint that an operator has moved back from. Up to it records are delivered
-    /// only: what else was made of them has been told before.
+    /// `zonewatchFloor`: the furthest place that an operator has moved back from, a pending epoch's last record included. Up
+    /// to it records are delivered only: what else was made of them has been told before, of a pending epoch to some.
     pub floor: Option<Checkpoint>,
 }
 
@@ -195,7 +195,7 @@ pub enum Write {
         commit: Commit,
     },
     /// If the counter is `counter`: an operator moves the checkpoint, back or on. The lease is nobody's then, its pending
-    /// epoch is void, and if it went back from a place that had been read, that place is kept as the floor.
+    /// epoch is void, and if it went back from a place that had been read or was pending, that place is kept as the floor.
     Reset {
         /// Which lease.
         key: ShardId,
@@ -281,10 +281,12 @@ impl Write {
 }
 
 fn reset(mut lease: Lease, to: &Checkpoint, start_ms: Option<i64>) -> Lease {
-    // A sentinel before a start is no place that anything was read to.
+    // A sentinel before a start is no place that anything was read to. Of the pending epoch some may have been told.
     let was_read = matches!(lease.checkpoint, Checkpoint::At { .. } | Checkpoint::ShardEnd);
-    if was_read && to.is_behind(&lease.checkpoint) {
-        lease.floor = lease.floor.max(Some(lease.checkpoint));
+    let read_to = Some(lease.checkpoint).filter(|_| was_read);
+    let told_to = read_to.max(lease.pending.map(|pending| Checkpoint::through(pending.last)));
+    if told_to.as_ref().is_some_and(|told_to| to.is_behind(told_to)) {
+        lease.floor = lease.floor.max(told_to);
     }
     lease.checkpoint = to.clone();
     lease.own_checkpoint = Some(to.clone());

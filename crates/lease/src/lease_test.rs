@@ -132,7 +132,7 @@ fn a_reset_leaves_a_lease_of_nobodys_at_the_new_place() {
         own_checkpoint: Some(Checkpoint::AtTimestamp),
         pending: None,
         start_ms: Some(9),
-        floor: Some(at("100")),
+        floor: Some(at("109")),
         ..handing.clone()
     };
     assert_eq!(reset_to(7, Checkpoint::AtTimestamp, Some(9)).apply(Some(&handing)), Ok(expected));
@@ -152,6 +152,19 @@ fn the_floor_is_the_furthest_place_that_was_left_backwards() {
     assert_eq!(floor(Checkpoint::ShardEnd, None, Checkpoint::TrimHorizon), Some(Checkpoint::ShardEnd));
     assert_eq!(floor(at("100"), None, at("101")), None, "on is not back");
     assert_eq!(floor(Checkpoint::Latest, None, Checkpoint::TrimHorizon), None, "nothing had been read");
+}
+
+#[test]
+fn a_pending_epoch_may_have_been_told_and_lies_below_the_floor() {
+    let pending = Epoch { first: SequenceNumber::parse("101").unwrap(), last: SequenceNumber::parse("109").unwrap() };
+    let floor = |from: Checkpoint, to: Checkpoint| {
+        let row = Lease { checkpoint: from, pending: Some(pending.clone()), ..row() };
+        reset_to(7, to, None).apply(Some(&row)).unwrap().floor
+    };
+    assert_eq!(floor(at("100"), at("99")), Some(at("109")));
+    assert_eq!(floor(at("100"), at("105")), Some(at("109")), "on, into the midst of it");
+    assert_eq!(floor(Checkpoint::Latest, Checkpoint::Latest), Some(at("109")));
+    assert_eq!(floor(at("100"), at("109")), None);
 }
 
 #[test]
