@@ -1,4 +1,7 @@
-//! Queries to mergeable digests of zones.
+//! Queries to mergeable digests of zones, and digests to windows.
+//!
+//! `summary` makes an epoch's messages, `message` is their form on the rollup stream, `rollup` folds them into the state of a
+//! key group and tells windows, `snapshot` is what is stored of such states. What a window holds is a [`Pane`].
 //!
 //! A pure crate: no async, socket, file, clock, random source or log line; seeds and limits are arguments. What an
 //! attacker can choose (names, zones of Resolver logs) is bounded here: a digest has a largest size, whatever it is
@@ -6,11 +9,23 @@
 
 mod digest;
 mod hash;
+mod key_group;
+pub mod message;
+pub mod rollup;
 pub mod score;
+mod sequence;
 mod sketch;
+pub mod snapshot;
+pub mod summary;
 mod top;
+mod wire;
 
 pub use digest::{Digest, Limits, Zone};
 pub use hash::stable_hash;
+pub use key_group::{hash_key, key_group};
+pub use message::{Message, Pane};
+pub use rollup::Rollup;
+pub use sequence::{Position, Sequence};
 pub use sketch::HyperLogLog;
 pub use top::{Top, TopName};
+pub use wire::Input;
