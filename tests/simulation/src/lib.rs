@@ -17,8 +17,10 @@ mod stale;
 mod stream;
 mod task;
 mod used;
+mod windows;
 mod worker;
 mod world;
 
 pub use used::{LEASE_BYTES, MEMBER_BYTES, Used, kcl_hour};
+pub use windows::{Scene, Totals, World as WindowWorld};
 pub use world::{Handover, Setting, Summary, World};
