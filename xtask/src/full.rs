@@ -51,15 +51,19 @@ fn longer_properties(root: &Path, report: &mut Report, _: Option<&Tools>) {
     report.run_tests("properties, longer", tests.env("PROPTEST_CASES", "20000"));
 }
 
-/// The fleet's simulation in many more worlds, and the changes of its rules that it must find.
+/// The simulations in many more worlds, and the changes of their rules that they must find.
 fn more_worlds(root: &Path, report: &mut Report, _: Option<&Tools>) {
-    report.run_tests("simulation, 10000 worlds", simulation(root).env("ZONEWATCH_SEEDS", "10000"));
-    mutants::find_all(root, report);
+    simulate(root, 10_000, report);
+    mutants::find_all(root, "", report);
 }
 
-/// The fleet's simulation by itself.
-pub(crate) fn simulation(root: &Path) -> Command {
-    cargo(root, "test -p simulation --test promises --profile ci")
+/// The fleet's simulation in so many worlds, and the windows' in three tenths as many of each of its scenes.
+pub(crate) fn simulate(root: &Path, worlds: u64, report: &mut Report) {
+    let suites = [("simulation", "promises", worlds), ("windows", "windows", worlds * 3 / 10)];
+    for (name, suite, worlds) in suites {
+        let mut tests = cargo(root, &format!("test -p simulation --test {suite} --profile ci"));
+        report.run_tests(&format!("{name}, {worlds} worlds"), tests.env("ZONEWATCH_SEEDS", worlds.to_string()));
+    }
 }
 
 /// The lease table's contract on AWS's own code: leases hang on its conditions.

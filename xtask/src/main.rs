@@ -20,8 +20,10 @@ usage: cargo xtask COMMAND
                           then the contract, schema and end-to-end tests on emulators (needs node, npm and python3)
   full [PART…]            test, and what needs more time or tools; or only these parts: properties, simulation,
                           dynamodb-local, kcl, documentation, fleet, page, load, bench
-  simulate [--seeds N]    the fleet's simulation in N worlds, 10000 unless told otherwise
-  mutants                 takes one safety rule at a time out of the coordination: the simulation must find each
+  simulate [--seeds N]    the fleet's simulation in N worlds, 10000 unless told otherwise, and the windows' in three tenths
+                          as many of each scene
+  mutants [WORDS]         takes one safety rule at a time out of the coordination and the window protocol: the simulation
+                          must find each; or only those with WORDS in their names
   calibrate [SERIES]      the detector's false alarms and power on series made for it, as in docs/scores.md
   nab DIR                 the detector's score on the Numenta Anomaly Benchmark, a copy of which is in DIR
   tools                   only installs the pinned test tools into .cache/tools
@@ -38,7 +40,7 @@ fn main() -> ExitCode {
         ["full", parts @ ..] => full::full(&root, parts),
         ["simulate"] => simulate(&root, "10000"),
         ["simulate", "--seeds", seeds] => simulate(&root, seeds),
-        ["mutants"] => mutants::mutants(&root),
+        ["mutants", words @ ..] => mutants::mutants(&root, &words.join(" ")),
         ["calibrate", rest @ ..] => figures(&root, "calibrate", rest),
         ["nab", folder] => figures(&root, "nab", &[folder]),
         ["tools"] => tools::install(&root, tools::Output::Shown).map(|_| ExitCode::SUCCESS),
@@ -57,11 +59,9 @@ fn main() -> ExitCode {
 
 /// Lives through many worlds.
 fn simulate(root: &Path, seeds: &str) -> Result<ExitCode, String> {
-    if seeds.parse::<u64>().is_err() {
-        return Err(format!("--seeds {seeds}: not a number"));
-    }
+    let seeds = seeds.parse().map_err(|_| format!("--seeds {seeds}: not a number"))?;
     let mut report = report::Report::new();
-    report.run_tests(&format!("simulation, {seeds} worlds"), full::simulation(root).env("ZONEWATCH_SEEDS", seeds));
+    full::simulate(root, seeds, &mut report);
     Ok(report.close())
 }
 
