@@ -60,7 +60,7 @@ pub struct Header {
     pub shard: Arc<str>,
     /// The hash keys that it takes.
     pub hash_range: RangeInclusive<u128>,
-    /// The shards that it continues.
+    /// The shards that it continues, those whose last word was put: a group that has not heard of one waits for it.
     pub parents: Vec<Arc<str>>,
     /// Where the epoch begins: the records behind this one.
     pub after: Position,

@@ -176,7 +176,7 @@ enum Place {
 }
 
 fn place(positions: &Positions, header: &Header) -> Place {
-    let ended = |parent: &Arc<str>| positions.get(parent).is_none_or(|known| known.ended);
+    let ended = |parent: &Arc<str>| positions.get(parent).is_some_and(|known| known.ended);
     match positions.get(&header.shard) {
         Some(known) if header.through <= known.through => Place::Copy,
         Some(known) if header.after == known.through => Place::Connects,
@@ -277,9 +277,6 @@ impl<P: Pane> Rollup<P> {
         let header = &received.message.header;
         told.counts.applied += u64::from(!header.is_mark());
         self.hear_hole(header, told);
-        if self.positions.get(&header.shard).is_none() && header.parents.iter().any(|parent| self.is_lost(parent)) {
-            self.whole_from_ms = self.whole_from_ms.max(received.whole_from_ms);
-        }
         self.positions.advance(&header.shard, header.through.clone(), self.clock.elapsed_ms());
         // The last word counts nothing and comes after everything that the shard says of time.
         if header.end {
@@ -298,12 +295,6 @@ impl<P: Pane> Rollup<P> {
         self.whole_from_ms = self.whole_from_ms.max(received.whole_from_ms);
         self.absorb(received, told);
         self.settle(told);
-    }
-
-    /// Whether nothing is known of a parent. At the start of all that is no wonder, and everything before is not whole anyway;
-    /// later it was lost in the rollup stream from its first word to its last.
-    fn is_lost(&self, parent: &str) -> bool {
-        self.positions.get(parent).is_none()
     }
 
     fn hear_hole(&mut self, header: &Header, told: &mut Told<P>) {

@@ -166,13 +166,18 @@ fn a_child_waits_for_its_parents_last_word() {
 }
 
 #[test]
-fn a_child_of_parents_that_were_never_heard_of_makes_windows_not_whole() {
+fn a_child_waits_for_parents_not_heard_of_yet_and_then_makes_a_gap() {
     let mut group = Group::new();
     group.apply(epoch(0, 5, 200_000, 1), 200_000).apply(last_word(mark(5, 200_000)), 200_000);
-    // `lost` continued `s`, and `c` continues it.
-    group.apply(of("c", 0..=u128::MAX, after_parent("lost", mark(0, 290_000))), 290_000);
-    group.apply(of("c", 0..=u128::MAX, after_parent("lost", mark(0, 400_000))), 400_000);
-    assert!(!group.whole(349_990) && group.whole(350_000));
+    // `unheard` continued `s`, and `c` continues it.
+    let child = |time_ms| of("c", 0..=u128::MAX, after_parent("unheard", mark(0, time_ms)));
+    for step in 1..=7 {
+        assert_eq!(group.counts.gaps, 0);
+        group.apply(child(200_000 + step * 10_000), 200_000 + step * 10_000);
+    }
+    group.apply(child(400_000), 400_000);
+    assert_eq!(group.counts.gaps, 1);
+    assert!(!group.whole(329_990) && group.whole(330_000));
 }
 
 #[test]

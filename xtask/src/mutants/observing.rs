@@ -160,6 +160,13 @@ pub(super) const MUTANTS: &[Mutant] = &[
         found_by: FoundBy { package: "detect", suite: "", test: "a_child_waits_for_its_parents_last_word", worlds: 0 },
     },
     Mutant {
+        name: "O10: a parent not heard of yet is not waited for",
+        file: "crates/detect/src/rollup.rs",
+        from: "positions.get(parent).is_some_and(|known| known.ended);",
+        to: "positions.get(parent).is_none_or(|known| known.ended);",
+        found_by: FoundBy { package: "detect", suite: "", test: "a_child_waits_for_parents_not_heard_of", worlds: 0 },
+    },
+    Mutant {
         name: "reset: no floor",
         file: "crates/lease/src/lease.rs",
         from: "        lease.floor = lease.floor.max(told_to);",

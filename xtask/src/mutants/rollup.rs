@@ -67,13 +67,6 @@ pub(super) const MUTANTS: &[Mutant] = &[
         found_by: ROLLUP_LOST,
     },
     Mutant {
-        name: "D3: parents lost from first to last are not noticed",
-        file: "crates/detect/src/rollup.rs",
-        from: "header.parents.iter().any(|parent| self.is_lost(parent))",
-        to: "header.parents.iter().all(|parent| self.is_lost(parent)) && header.parents.len() > 2",
-        found_by: beside("a_child_of_parents_that_were_never_heard_of"),
-    },
-    Mutant {
         name: "D4: a mark ahead of the position raises",
         file: "crates/detect/src/rollup.rs",
         from: "        self.waiting.insert(Received::new",
