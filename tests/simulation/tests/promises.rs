@@ -45,3 +45,9 @@ fn a_world_is_its_seed() {
     assert_eq!(lives[0], lives[1]);
     assert_ne!(lives[0], World::new(8).live());
 }
+
+#[test]
+fn a_dead_worker_that_is_forgotten_is_not_asked_about_for_ever() {
+    // Its row was refused as one to hand a lease to while what it had left was being looked at.
+    World::new(5_640).live();
+}

@@ -177,11 +177,11 @@ impl Coordinator {
                     let ticket = self.read_members(now, vec![id.clone()]);
                     self.watch.suspects.insert(id, Suspect::Confirming { ticket, counters });
                 }
-                Some(Suspect::Dead { look_at, rounds, .. }) => {
+                Some(Suspect::Dead { look_at, rounds, .. }) if self.fleet.member(&id).is_some() => {
                     let ticket = Some(self.read_owned(&id));
                     self.watch.suspects.insert(id, Suspect::Dead { look_at, ticket, rounds });
                 }
-                // A suspicion from before a time without beats of our own begins anew.
+                // A suspicion from before a time without beats of our own begins anew; whoever has no row is asked about.
                 _ => {}
             }
         }
