@@ -80,6 +80,8 @@ pub struct Coordinator {
     scan_asked: Instant,
     listing: Option<Instant>,
     next_scan: Instant,
+    /// When the table is looked at once more, after a time in which this worker was told nothing.
+    scan_again: Option<Instant>,
     next_listing: Instant,
     scan_failures: u32,
     listing_failures: u32,
@@ -118,6 +120,7 @@ impl Coordinator {
             scan_asked: Instant::default(),
             listing: None,
             next_scan: Instant::default(),
+            scan_again: None,
             next_listing: Instant::default(),
             scan_failures: 0,
             listing_failures: 0,
@@ -157,7 +160,8 @@ impl Coordinator {
         self.tick_moves(now);
         let resting = self.resting.len();
         self.resting.retain(|_, until| *until > now);
-        if self.resting.len() < resting {
+        let again = self.scan_again.take_if(|at| *at <= now).is_some();
+        if again || self.resting.len() < resting {
             self.scan_soon(now);
         }
         if self.draining {

@@ -51,3 +51,15 @@ fn a_dead_worker_that_is_forgotten_is_not_asked_about_for_ever() {
     // Its row was refused as one to hand a lease to while what it had left was being looked at.
     World::new(5_640).live();
 }
+
+#[test]
+fn a_lease_that_is_handed_to_one_who_was_not_heard_does_not_wait_for_long() {
+    // It was announced in a row that was removed, and handed over after its next owner had looked at the table.
+    World::new(9_126).live();
+}
+
+#[test]
+fn a_take_from_before_a_silence_is_given_back_though_its_worker_is_heard_again() {
+    // Who had found the worker dead was still at its own take of the lease.
+    World::new(5_372).live();
+}

@@ -47,9 +47,16 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a take that begins to read though its worker is not heard",
         file: "crates/lease/src/coordinator/holding.rs",
-        from: "let running = !self.draining && now < self.held[key].end(&self.pace(now));",
-        to: "let running = !self.draining;",
+        from: "let running = !self.draining && heard_since && now < held.end(&self.pace(now));",
+        to: "let running = !self.draining && heard_since;",
         found_by: RARE,
+    },
+    Mutant {
+        name: "a take from before its worker was unheard that begins to read",
+        file: "crates/lease/src/coordinator/holding.rs",
+        from: "is_none_or(|at| held.valid_from >= at);",
+        to: "is_none_or(|_| true);",
+        found_by: FoundBy { worlds: 6_000, ..PROMISES },
     },
     Mutant {
         name: "a suspect whose leases are not looked at",

@@ -27,6 +27,8 @@ pub(super) struct Beats {
     next: Instant,
     /// When the last answered beat was sent.
     acked: Option<Instant>,
+    /// When this worker last found that it was not heard: what it had until then others may have taken, or be taking.
+    pub(super) unheard_at: Option<Instant>,
     /// Since when others may have seen a row.
     row_since: Option<Instant>,
     /// When a beat was last left without an answer: it may still land, with an older promise.
@@ -52,6 +54,7 @@ impl Beats {
             sent: None,
             next: Instant::default(),
             acked: None,
+            unheard_at: None,
             row_since: None,
             unanswered: None,
             heard: BTreeSet::new(),
@@ -75,6 +78,15 @@ impl Beats {
     pub(super) fn is_known(&self) -> bool {
         self.acked.is_some()
     }
+
+    /// Until when others count this worker as alive; none before its first beat.
+    fn heard_until(&self) -> Option<Instant> {
+        self.acked.or(self.row_since).map(|beat| {
+            let by_beat = beat.plus(self.period.mul_f64(2.6));
+            let by_lease = self.last_write.map(|write| write.plus(self.period.mul_f64(0.7)));
+            by_lease.map_or(by_beat, |by_lease| by_lease.max(by_beat))
+        })
+    }
 }
 
 impl Coordinator {
@@ -94,12 +106,7 @@ impl Coordinator {
 
     /// What all leases of this worker have in common at `now`.
     pub(super) fn pace(&self, now: Instant) -> Pace {
-        let beats = &self.beats;
-        let heard_until = beats.acked.or(beats.row_since).map(|beat| {
-            let by_beat = beat.plus(beats.period.mul_f64(2.6));
-            let by_lease = beats.last_write.map(|write| write.plus(beats.period.mul_f64(0.7)));
-            by_lease.map_or(by_beat, |by_lease| by_lease.max(by_beat))
-        });
+        let heard_until = self.beats.heard_until();
         Pace { renewal: self.renewal_pause(now), given_up: self.settings.failover * 9 / 10, heard_until }
     }
 
@@ -117,6 +124,9 @@ impl Coordinator {
     }
 
     pub(super) fn tick_beats(&mut self, now: Instant) {
+        if self.beats.heard_until().is_some_and(|until| until <= now) {
+            self.beats.unheard_at = Some(now);
+        }
         if let Some((_, sent, period)) = self.beats.sent
             && now.since(sent) >= period
         {
@@ -166,9 +176,11 @@ impl Coordinator {
         self.beats.sent = None;
         match result {
             Ok(beaten) => {
-                // Whatever was handed to it meanwhile, it was not told.
+                // Whatever was handed to it meanwhile, it was not told; and what was announced to it, and comes yet, may have
+                // been lost with a row that was removed.
                 if self.is_unheard(now) {
                     self.scan_soon(now);
+                    self.scan_again = Some(now.plus(self.settings.failover * 6 / 10));
                 }
                 // A beat that is still on its way could bring an older promise back.
                 let late = self.beats.unanswered.is_some_and(|at| now.since(at) < self.settings.failover * 2);

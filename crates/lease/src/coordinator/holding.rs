@@ -263,8 +263,11 @@ impl Coordinator {
             held.task = Task::Running;
         }
         self.weigh_evidence();
-        // A take whose fate was learned too late is a lease that others may take soon, or have from an unheard worker.
-        let running = !self.draining && now < self.held[key].end(&self.pace(now));
+        // A take whose fate was learned too late is a lease that others may take soon. So is one from before a time in
+        // which this worker was not heard, though it is heard again: who found it dead may be at it still.
+        let held = &self.held[key];
+        let heard_since = self.beats.unheard_at.is_none_or(|at| held.valid_from >= at);
+        let running = !self.draining && heard_since && now < held.end(&self.pace(now));
         if let Some(held) = self.held.get_mut(key).filter(|_| !running) {
             held.task = Task::Over;
         }
