@@ -36,6 +36,16 @@ pub struct HashRange {
 }
 
 impl HashRange {
+    /// The whole space in so many parts (at least one), as equal as can be, the last one with what is left over.
+    pub fn equal_parts(count: usize) -> impl ExactSizeIterator<Item = Self> {
+        let count = count.max(1);
+        let width = u128::MAX / count as u128;
+        (0..count).map(move |index| {
+            let start = index as u128 * width;
+            Self { start, end: if index + 1 == count { u128::MAX } else { start + width - 1 } }
+        })
+    }
+
     /// The share of the hash-key space in none of the ranges, 0 to 1.
     pub fn uncovered_by(mut ranges: Vec<Self>) -> f64 {
         ranges.sort_by_key(|range| range.start);
@@ -66,4 +76,22 @@ pub struct Shard {
     pub starts_at: Option<SequenceNumber>,
     /// Where it ends, once it is closed; `None` while it is open or where the source does not say (`ChildShards`).
     pub ended_at: Option<SequenceNumber>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_parts_cover_everything_once() {
+        for count in [0, 1, 2, 3, 1_000] {
+            let parts: Vec<HashRange> = HashRange::equal_parts(count).collect();
+            assert_eq!(parts.len(), count.max(1));
+            assert_eq!((parts[0].start, parts[parts.len() - 1].end), (0, u128::MAX));
+            for pair in parts.windows(2) {
+                assert_eq!(pair[0].end + 1, pair[1].start);
+                assert_eq!(pair[0].end - pair[0].start, parts[0].end);
+            }
+        }
+    }
 }

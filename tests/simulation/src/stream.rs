@@ -24,11 +24,8 @@ pub fn sequence(number: u64) -> SequenceNumber {
 impl Stream {
     pub fn new(shards: u64) -> Self {
         let mut stream = Self { shards: BTreeMap::new(), next_sequence: 1 };
-        let width = u128::MAX / u128::from(shards);
-        for index in 0..shards {
-            let start = width * u128::from(index);
-            let end = if index + 1 == shards { u128::MAX } else { start + width - 1 };
-            stream.open(Vec::new(), HashRange { start, end });
+        for hash_range in HashRange::equal_parts(shards as usize) {
+            stream.open(Vec::new(), hash_range);
         }
         stream
     }

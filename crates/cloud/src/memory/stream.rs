@@ -59,13 +59,10 @@ impl Stream {
 
     /// A stream of `shards` equal shards (at least one).
     pub fn with_settings(name: &str, shards: usize, clock: Clock, settings: Settings) -> Self {
-        let count = shards.max(1) as u128;
-        let width = u128::MAX / count;
         let mut state =
             State { shards: Vec::new(), shards_made: 0, tip: 1, now_ms: i64::MIN, consumers: Consumers::default() };
-        for index in 0..count {
-            let end = if index + 1 == count { u128::MAX } else { (index + 1) * width - 1 };
-            state.open(Vec::new(), HashRange { start: index * width, end });
+        for hash_range in HashRange::equal_parts(shards) {
+            state.open(Vec::new(), hash_range);
         }
         let (state, changed) = (Arc::new(Mutex::new(state)), Arc::default());
         Self { name: name.to_owned(), settings, clock, state, changed }
