@@ -13,6 +13,7 @@ mod fate;
 mod network;
 mod oracle;
 mod promises;
+mod seeds;
 mod stale;
 mod stream;
 mod task;
@@ -21,6 +22,7 @@ mod windows;
 mod worker;
 mod world;
 
+pub use seeds::{Lived, live_through};
 pub use used::{LEASE_BYTES, MEMBER_BYTES, Used, kcl_hour};
 pub use windows::{Scene, Totals, World as WindowWorld};
 pub use world::{Handover, Setting, Summary, World};

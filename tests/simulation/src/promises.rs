@@ -26,15 +26,6 @@ impl World {
         assert!(tasks.filter(|task| !task.is_over()).count() <= 1, "{key} is read by two workers at {}", self.now);
     }
 
-    /// How many workers hold how many leases each.
-    pub fn held(&self) -> BTreeMap<usize, usize> {
-        let mut held = BTreeMap::new();
-        for worker in self.workers.iter().filter(|worker| worker.up) {
-            *held.entry(worker.tasks.len()).or_default() += 1;
-        }
-        held
-    }
-
     /// The worker that reads most shards.
     pub fn busiest(&self) -> usize {
         let tasks = |index: &usize| self.workers[*index].tasks.len();

@@ -1,41 +1,15 @@
 //! A fleet keeps its promises in any world. `ZONEWATCH_SEEDS=5000` runs more of them, `ZONEWATCH_SEED=17` one alone.
 
-use simulation::World;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
+use simulation::{Lived, World, live_through};
 
 /// Worlds a run lives through unless told otherwise: half a minute on two cores.
 const SEEDS: u64 = 2_000;
 
-fn setting(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
-}
-
 #[test]
 fn a_fleet_keeps_its_promises_whatever_happens() {
-    let seeds = match setting("ZONEWATCH_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..setting("ZONEWATCH_SEEDS").unwrap_or(SEEDS),
-    };
-    let (next, failed) = (AtomicU64::new(seeds.start), Mutex::new(Vec::new()));
-    std::thread::scope(|scope| {
-        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds.end {
-                        return;
-                    }
-                    if catch_unwind(AssertUnwindSafe(|| World::new(seed).live())).is_err() {
-                        failed.lock().expect("nobody panics here").push(seed);
-                    }
-                }
-            });
-        }
+    let Lived { failed, .. } = live_through(SEEDS, |seed| {
+        World::new(seed).live();
     });
-    let mut failed = failed.into_inner().expect("nobody panics here");
-    failed.sort_unstable();
     assert!(failed.is_empty(), "{} worlds failed; run one alone with ZONEWATCH_SEED: {failed:?}", failed.len());
 }
 

@@ -1,17 +1,11 @@
 //! Every query is counted once in any world. `ZONEWATCH_SEEDS=3000` runs that many worlds a scene, `ZONEWATCH_SEED=17` one
 //! world of each.
 
-use simulation::{Scene, Totals, WindowWorld};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use simulation::{Lived, Scene, Totals, WindowWorld, live_through};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Worlds of each scene unless told otherwise: half a minute in all on two cores.
 const SEEDS: u64 = 200;
-
-fn setting(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is not a number: {text}")))
-}
 
 #[expect(clippy::print_stdout, reason = "figures are read from the test's output")]
 fn say(line: &str) {
@@ -20,31 +14,12 @@ fn say(line: &str) {
 
 /// Lives through worlds of a scene. In enough of them together what the scene is about must have happened.
 fn live(scene: Scene, happened: impl Fn(&Totals) -> bool) {
-    let seeds = match setting("ZONEWATCH_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..setting("ZONEWATCH_SEEDS").unwrap_or(SEEDS),
-    };
-    let (next, failed) = (AtomicU64::new(seeds.start), Mutex::new(Vec::new()));
     let sum = Mutex::new(Totals::default());
-    std::thread::scope(|scope| {
-        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= seeds.end {
-                        return;
-                    }
-                    match catch_unwind(AssertUnwindSafe(|| WindowWorld::new(seed, scene).live())) {
-                        Ok(totals) => *sum.lock().expect("nobody panics here") += totals,
-                        Err(_) => failed.lock().expect("nobody panics here").push(seed),
-                    }
-                }
-            });
-        }
+    let Lived { worlds, failed } = live_through(SEEDS, |seed| {
+        let totals = WindowWorld::new(seed, scene).live();
+        *sum.lock().expect("nobody panics here") += totals;
     });
-    let (sum, mut failed) = (sum.into_inner().expect("nobody panics"), failed.into_inner().expect("nobody panics"));
-    failed.sort_unstable();
-    let worlds = seeds.end - seeds.start;
+    let sum = sum.into_inner().expect("nobody panics here");
     say(&format!("figure windows {scene:?} {worlds} worlds, {} failed, {sum:?}", failed.len()));
     assert!(failed.is_empty(), "{} worlds failed; run one alone with ZONEWATCH_SEED: {failed:?}", failed.len());
     assert!(worlds < 100 || happened(&sum), "{scene:?} did not happen: {sum:?}");

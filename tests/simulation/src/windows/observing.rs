@@ -350,14 +350,13 @@ impl Observer {
     }
 
     pub fn write_answered(&mut self, ticket: u64, effective: bool) {
-        if let Some(writing) = self.writing.as_mut().filter(|writing| writing.ticket == ticket) {
-            writing.answer = Some(effective);
+        if let Some(writing) = &mut self.writing {
+            writing.answered(ticket, effective);
         }
     }
 
     fn await_write(&mut self, world: &mut World, me: usize) -> After {
-        let writing = self.writing.as_ref().expect("a write is awaited");
-        if writing.answer.is_none() && world.now < writing.sent + CALL_LIMIT {
+        if self.writing.as_ref().expect("a write is awaited").is_under_way(world.now) {
             return After::GoesOn;
         }
         // Whatever the answer was: what the row says is believed.

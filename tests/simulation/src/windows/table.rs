@@ -23,6 +23,20 @@ pub struct Writing {
     pub answer: Option<bool>,
 }
 
+impl Writing {
+    /// What came back of the write with this ticket.
+    pub fn answered(&mut self, ticket: u64, effective: bool) {
+        if self.ticket == ticket {
+            self.answer = Some(effective);
+        }
+    }
+
+    /// Whether an answer may still come.
+    pub fn is_under_way(&self, now: u64) -> bool {
+        self.answer.is_none() && now < self.sent + CALL_LIMIT
+    }
+}
+
 /// No answer comes after this.
 pub const CALL_LIMIT: u64 = 2_500;
 
