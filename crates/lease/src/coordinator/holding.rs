@@ -61,7 +61,6 @@ impl Coordinator {
     /// Sends what comes next for a lease, unless a write is under way: a commit, the release of a lease without a task,
     /// or a renewal if it is due.
     pub(super) fn pump(&mut self, now: Instant, key: &ShardId) {
-        let pace = self.pace(now);
         let Some(held) = self.held.get_mut(key) else { return };
         if held.writing.is_some() || matches!(held.task, Task::Taking(_)) {
             return;
@@ -84,7 +83,7 @@ impl Coordinator {
                 Some(commit) => self.send(now, key, Write::Commit { key: key.clone(), counter, commit }, None),
                 None => self.remove(now, key, Reason::Released, None),
             }
-        } else if now >= held.renewal_due(&pace, &self.settings.worker) {
+        } else if now >= self.held[key].renewal_due(&self.pace(now), &self.settings.worker) {
             self.send(now, key, Write::Renew { key: key.clone(), counter }, None);
         }
     }
