@@ -44,10 +44,13 @@ pub(crate) fn mutants(root: &Path, words: &str) -> Result<ExitCode, String> {
 
 /// A step for each mutant: it passes if the simulation fails.
 pub(crate) fn find_all(root: &Path, words: &str, report: &mut Report) {
-    let all = [coordination::MUTANTS, observing::MUTANTS, rollup::MUTANTS].into_iter().flatten();
-    for mutant in all.filter(|mutant| mutant.name.contains(words)) {
+    for mutant in all().filter(|mutant| mutant.name.contains(words)) {
         report.step(&format!("mutant: {}", mutant.name), || find(root, mutant));
     }
+}
+
+fn all() -> impl Iterator<Item = &'static Mutant> {
+    [coordination::MUTANTS, observing::MUTANTS, rollup::MUTANTS].into_iter().flatten()
 }
 
 fn find(root: &Path, mutant: &Mutant) -> Result<(), String> {
@@ -119,4 +122,18 @@ fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mutant_has_its_place_in_the_source() {
+        let root = crate::root();
+        let text = |file| fs::read_to_string(root.join(file)).unwrap_or_default();
+        let lost = all().filter(|mutant| text(mutant.file).matches(mutant.from).count() != 1);
+        let lost: Vec<&str> = lost.map(|mutant| mutant.name).collect();
+        assert!(lost.is_empty(), "their lines are not in the source once: {lost:?}");
+    }
 }

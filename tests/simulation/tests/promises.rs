@@ -37,3 +37,9 @@ fn a_take_from_before_a_silence_is_given_back_though_its_worker_is_heard_again()
     // Who had found the worker dead was still at its own take of the lease.
     World::new(5_372).live();
 }
+
+#[test]
+fn a_lease_that_a_lone_worker_gave_back_is_taken_again_soon() {
+    // Its take was answered nine seconds later, and there was nobody to hand it to.
+    World::new(574).live();
+}

@@ -33,8 +33,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a worker that goes on though it is not heard",
         file: "crates/lease/src/coordinator/beating.rs",
-        from: "beat.plus(beats.period.mul_f64(2.6))",
-        to: "beat.plus(beats.period.mul_f64(26.0))",
+        from: "beat.plus(self.period.mul_f64(2.6))",
+        to: "beat.plus(self.period.mul_f64(26.0))",
         found_by: PROMISES,
     },
     Mutant {
@@ -47,8 +47,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "a take that begins to read though its worker is not heard",
         file: "crates/lease/src/coordinator/holding.rs",
-        from: "let running = !self.draining && heard_since && now < held.end(&self.pace(now));",
-        to: "let running = !self.draining && heard_since;",
+        from: "(is_evidence || heard_since) && now < held.end(&self.pace(now));",
+        to: "(is_evidence || heard_since);",
         found_by: RARE,
     },
     Mutant {
@@ -83,7 +83,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         name: "evidence by a lease that was let go",
         file: "crates/lease/src/coordinator/beating.rs",
         from: "by_lease.max(by_beat)",
-        to: "by_lease.max(by_beat).plus(beats.period)",
+        to: "by_lease.max(by_beat).plus(self.period)",
         found_by: PROMISES,
     },
     Mutant {

@@ -7,7 +7,7 @@
 //! last answered write of a lease that it still has. While beats are not answered it renews a lease every third of a
 //! period, to be seen.
 
-use super::held::{Pace, Task};
+use super::held::{Held, Pace, Task};
 use super::{Action, BeatFailed, Coordinator, Instant, Ticket};
 use crate::{Beaten, Member, ShardId, Standing, Write};
 use std::collections::BTreeSet;
@@ -79,11 +79,16 @@ impl Beats {
         self.acked.is_some()
     }
 
+    /// Until when others count this worker as alive for a lease write that was sent then.
+    pub(super) fn seen_until(&self, sent: Instant) -> Instant {
+        sent.plus(self.period.mul_f64(0.7))
+    }
+
     /// Until when others count this worker as alive; none before its first beat.
     fn heard_until(&self) -> Option<Instant> {
         self.acked.or(self.row_since).map(|beat| {
             let by_beat = beat.plus(self.period.mul_f64(2.6));
-            let by_lease = self.last_write.map(|write| write.plus(self.period.mul_f64(0.7)));
+            let by_lease = self.last_write.map(|write| self.seen_until(write));
             by_lease.map_or(by_beat, |by_lease| by_lease.max(by_beat))
         })
     }
@@ -246,20 +251,25 @@ impl Coordinator {
 
     /// Renews the lease that has gone longest without a write, if the worker has to be seen.
     pub(super) fn give_evidence(&mut self, now: Instant) {
-        if self.evidence_due(now).is_none_or(|due| now < due) {
+        let Some((key, held)) = self.longest_idle().filter(|_| self.evidence_due(now).is_some_and(|due| due <= now))
+        else {
             return;
-        }
+        };
+        let (key, counter) = (key.clone(), held.row.counter);
+        self.beats.shown = Some(now);
+        self.send(now, &key, Write::Renew { key: key.clone(), counter }, None);
+    }
+
+    /// Of the leases that could be renewed, the one that has gone longest without a write.
+    fn longest_idle(&self) -> Option<(&ShardId, &Held)> {
         let me = &self.settings.worker;
         let idle = self.held.iter().filter(|(_, held)| {
             held.writing.is_none() && !matches!(held.task, Task::Taking(_)) && !held.is_handing_over(me)
         });
-        let oldest = idle.min_by_key(|(_, held)| held.valid_from).map(|(key, held)| (key.clone(), held.row.counter));
-        self.beats.shown = Some(now);
-        let Some((key, counter)) = oldest else { return };
-        self.send(now, &key, Write::Renew { key: key.clone(), counter }, None);
+        idle.min_by_key(|(_, held)| held.valid_from)
     }
 
     pub(super) fn evidence_wake_at(&self, now: Instant) -> Option<Instant> {
-        if self.held.is_empty() { None } else { self.evidence_due(now) }
+        self.longest_idle().and_then(|_| self.evidence_due(now))
     }
 }

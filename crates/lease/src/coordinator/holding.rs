@@ -253,7 +253,11 @@ impl Coordinator {
                 self.look_at_family(&commit.children);
                 self.next_listing = self.next_listing.min(now.plus(self.settings.failover / 2));
             }
-            _ => self.remove(now, key, Reason::Released, None),
+            // There was nobody to hand it to. If this worker stays, it is the one to take it.
+            _ => {
+                self.remove(now, key, Reason::Released, None);
+                self.scan_soon(now);
+            }
         }
     }
 
@@ -263,10 +267,12 @@ impl Coordinator {
         }
         self.weigh_evidence();
         // A take whose fate was learned too late is a lease that others may take soon. So is one from before a time in
-        // which this worker was not heard, though it is heard again: who found it dead may be at it still.
+        // which this worker was not heard, though it is heard again: who found it dead may be at it still. Where beats are
+        // not answered at all, the take itself is what others see of this worker.
         let held = &self.held[key];
+        let is_evidence = now < self.beats.seen_until(held.valid_from);
         let heard_since = self.beats.unheard_at.is_none_or(|at| held.valid_from >= at);
-        let running = !self.draining && heard_since && now < held.end(&self.pace(now));
+        let running = !self.draining && (is_evidence || heard_since) && now < held.end(&self.pace(now));
         if let Some(held) = self.held.get_mut(key).filter(|_| !running) {
             held.task = Task::Over;
         }

@@ -12,6 +12,9 @@ struct Bench {
     shards: Vec<Shard>,
     /// What the table does with writes that are not creations.
     writes: Writes,
+    /// How long their answers take, and those under way, in the order of time.
+    delay: Duration,
+    late: std::collections::VecDeque<(Instant, Event)>,
     /// The table of workers: rows, announcements, and whether it answers.
     members: BTreeMap<WorkerId, (Member, Vec<ShardId>)>,
     state_answers: bool,
@@ -77,6 +80,8 @@ impl Bench {
             table: BTreeMap::new(),
             shards: vec![Shard { id: key(), parents: Vec::new(), hash_range, starts_at: None, ended_at: None }],
             writes: Writes::Answered,
+            delay: Duration::ZERO,
+            late: std::collections::VecDeque::new(),
             members: BTreeMap::new(),
             state_answers: true,
             alive: Vec::new(),
@@ -102,15 +107,19 @@ impl Bench {
         self.table.get_mut(&key()).unwrap()
     }
 
-    /// Lives for `duration`; every call is answered at once.
+    /// Lives for `duration`; every call but a delayed write is answered at once.
     fn run(&mut self, duration: Duration) {
         let end = self.now.plus(duration);
         loop {
+            while let Some((_, event)) = self.late.pop_front_if(|(at, _)| *at <= self.now) {
+                self.coordinator.handle(self.now, event);
+            }
             self.coordinator.tick(self.now);
             while let Some(action) = self.coordinator.poll() {
                 self.perform(action);
             }
-            match self.coordinator.wake_at() {
+            let late = self.late.front().map(|(at, _)| *at);
+            match self.coordinator.wake_at().into_iter().chain(late).min() {
                 Some(wake) if wake <= end => self.now = wake.max(self.now.plus(ms(1))),
                 _ => break,
             }
@@ -142,6 +151,9 @@ impl Bench {
             Action::Prepare { lease } => return self.prepared.push(lease.checkpoint),
             told => return self.told.push(told),
         };
+        if matches!(event, Event::Wrote { .. }) && !self.delay.is_zero() {
+            return self.late.push_back((self.now.plus(self.delay), event));
+        }
         self.coordinator.handle(self.now, event);
     }
 

@@ -38,6 +38,24 @@ fn without_the_table_of_workers_a_lone_worker_reads_all_the_same() {
 }
 
 #[test]
+fn without_the_table_of_workers_what_is_handed_over_is_read() {
+    let mut bench = Bench::holding();
+    let other = bench.neighbour("other");
+    bench.commit(1, commit(5, Then::HandTo(other)));
+    bench.coordinator.handle(bench.now, Event::TaskStopped { key: key() });
+    bench.state_answers = false;
+    // Answers take so long that it looks around in between.
+    bench.delay = ms(300);
+    bench.run(ms(5_000));
+    bench.told.clear();
+    bench.row().owner = Some(WorkerId::new("me"));
+    bench.row().counter += 1;
+    bench.run(ms(40_000));
+    assert_eq!(bench.moves(), [Reason::Handed], "{:?}", bench.told);
+    assert_eq!(bench.row().owner, Some(WorkerId::new("me")));
+}
+
+#[test]
 fn who_cannot_write_leases_stops_beating() {
     let mut bench = Bench::holding();
     bench.writes = Writes::Throttled;
