@@ -6,16 +6,12 @@ use crate::shard_task::Shared;
 use crate::telemetry;
 use cloud::Record;
 use detect::Digest;
-use lease::SequenceNumber;
 use std::time::Duration;
 
 /// The epoch being filled.
 pub struct Epoch {
     /// When its first record was observed, on the worker's stopwatch.
     pub opened_at: Duration,
-    /// Its last record is in: nothing may be added.
-    pub closed: bool,
-    range: Option<lease::Epoch>,
     observed: Observed,
     /// Arrival of each record, milliseconds.
     arrivals_ms: Vec<i64>,
@@ -24,10 +20,6 @@ pub struct Epoch {
 
 /// What is left of an epoch once it is acknowledged.
 pub struct Worked {
-    /// Its last record.
-    pub through: SequenceNumber,
-    /// Its latest arrival.
-    pub arrival_ms_max: i64,
     /// Its counts by zone.
     pub digest: Digest,
     /// Its counters.
@@ -39,8 +31,6 @@ impl Epoch {
     pub fn new(settings: &Settings, budget: &Budget) -> Self {
         Self {
             opened_at: Duration::ZERO,
-            closed: false,
-            range: None,
             observed: Observed::new(settings),
             arrivals_ms: Vec::new(),
             hold: Hold::nothing(budget),
@@ -49,12 +39,7 @@ impl Epoch {
 
     /// Whether it has no record yet.
     pub fn is_empty(&self) -> bool {
-        self.range.is_none()
-    }
-
-    /// First and last record; `None` while it is empty.
-    pub fn range(&self) -> Option<lease::Epoch> {
-        self.range.clone()
+        self.arrivals_ms.is_empty()
     }
 
     /// Bytes held for delivery.
@@ -65,18 +50,13 @@ impl Epoch {
     /// Takes in one record.
     pub fn observe(&mut self, observer: &mut Observer, shard: &str, record: &Record) {
         observer.observe(shard, record, &mut self.observed);
-        let sequence = &record.sequence;
-        match &mut self.range {
-            Some(range) => range.last = sequence.clone(),
-            None => self.range = Some(lease::Epoch { first: sequence.clone(), last: sequence.clone() }),
-        }
         self.arrivals_ms.push(record.arrival_ms);
         self.hold.resize(self.observed.held_bytes());
     }
 
     /// Returns once all of it is acknowledged.
     pub async fn deliver(self, shared: &Shared) -> Worked {
-        let Self { range, observed, arrivals_ms, mut hold, .. } = self;
+        let Self { observed, arrivals_ms, mut hold, .. } = self;
         let Observed { records, rejects, digest, arrival_delay, counts } = observed;
         let payload_bytes = records.len();
         let rejects = shared.quarantine.deliver(rejects, &shared.clock);
@@ -104,11 +84,6 @@ impl Epoch {
         for arrival_ms in &arrivals_ms {
             telemetry::DELIVERY_DELAY.observe(now_ms - arrival_ms, 1);
         }
-        Worked {
-            through: range.expect("an empty epoch is not delivered").last,
-            arrival_ms_max: arrivals_ms.into_iter().max().unwrap_or_default(),
-            digest,
-            counts,
-        }
+        Worked { digest, counts }
     }
 }

@@ -14,12 +14,15 @@ use crate::telemetry::{self, ZoneLabels};
 use cloud::{Create, DeliveryStream, Stream};
 use detect::Digest;
 use dnslog::Reference;
-use lease::{StartPosition, WorkerId};
+use lease::{Rules, StartPosition, WorkerId};
 use std::hash::{BuildHasher, RandomState};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+
+/// Records are surely kept so long: a day, Kinesis' shortest retention, less an hour.
+const KEPT_MS: i64 = 23 * 3_600_000;
 
 /// What a pipeline is made of, beside the configuration.
 pub struct Parts {
@@ -92,7 +95,7 @@ pub fn assemble(config: &Config, parts: Parts) -> Result<Pipeline, String> {
         settings,
         budget,
         readers,
-        epoch: Duration::from_secs(config.source.epoch_secs),
+        rules: Rules { epoch: Duration::from_secs(config.source.epoch_secs), kept_ms: KEPT_MS },
         epoch_bytes_max: config.limits.epoch_bytes_max,
         clock,
         acknowledged: Box::new(acknowledged),

@@ -19,7 +19,7 @@ use crate::telemetry::{self, ShardSeries};
 use cloud::{Batch, Record, Start, Stream};
 use detect::Digest;
 use dnslog::Reference;
-use lease::{Checkpoint, Commit, Lease, SequenceNumber, Shard, Then};
+use lease::{Checkpoint, Commit, Epochs, Lease, Next, Rules, Shard, Then};
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
@@ -51,9 +51,9 @@ pub struct Shared {
     pub budget: Budget,
     /// How shards are read.
     pub readers: Arc<Readers>,
-    /// When an epoch is cut at the latest, and how large it may grow.
-    pub epoch: Duration,
-    /// See `epoch`.
+    /// When an epoch is cut at the latest, and what counts as lost.
+    pub rules: Rules,
+    /// How large an epoch may grow.
     pub epoch_bytes_max: usize,
     /// Time.
     pub clock: Clock,
@@ -117,11 +117,11 @@ pub async fn run(held: Held, shared: Arc<Shared>) {
     let mut task = ShardTask::new(held, shared);
     match task.work().await {
         Ok(()) => {
-            let (checkpoint, last_record_ms) = (task.committed.as_str(), task.last_record_ms);
+            let (checkpoint, last_record_ms) = (task.lease.checkpoint.as_str(), task.last_record_ms);
             info!(%shard, checkpoint, last_record_ms, "shard handed back");
         }
         Err(LeaseLost) => {
-            warn!(%shard, checkpoint = task.committed.as_str(), "lease lost; what was under way is left to the next owner");
+            warn!(%shard, checkpoint = task.lease.checkpoint.as_str(), "lease lost; what was under way is left to the next owner");
         }
     }
 }
@@ -143,13 +143,12 @@ struct ShardTask {
     /// Records read and not yet observed, with what holds them.
     waiting: VecDeque<Record>,
     hold: Hold,
+    /// What becomes of the records: which are one epoch, and what the row says of them.
+    epochs: Epochs,
     open: Epoch,
-    /// The epoch that the row names as pending when we take over: it is made again, to the same last record.
-    remake_through: Option<SequenceNumber>,
-    /// Acknowledged, but not yet in the row: the place and the latest arrival.
-    acknowledged: Option<(SequenceNumber, i64)>,
     acknowledged_at: Duration,
-    committed: Checkpoint,
+    /// The last read found nothing, and nothing behind it.
+    at_tip: bool,
     /// The shard's end has been read; with its children.
     ended: Option<Vec<Shard>>,
 }
@@ -166,11 +165,10 @@ impl ShardTask {
             last_record_ms: None,
             waiting: VecDeque::new(),
             hold: Hold::nothing(&shared.budget),
+            epochs: Epochs::new(&lease, held.checkpoint_is_ours, shared.rules),
             open: Epoch::new(&shared.settings, &shared.budget),
-            remake_through: lease.pending.as_ref().map(|pending| pending.last.clone()),
-            acknowledged: None,
             acknowledged_at: Duration::ZERO,
-            committed: lease.checkpoint.clone(),
+            at_tip: false,
             ended: None,
             lease,
             shared,
@@ -188,20 +186,20 @@ impl ShardTask {
             if phase == Phase::Lost {
                 return Err(LeaseLost);
             }
-            self.observe_waiting().await;
-            if phase == Phase::Drain && self.ended.is_none() && self.remake_through.is_some() && !self.is_full() {
-                // The rest of the pending epoch is not read. A shorter one must not be put in its place.
-                self.open = Epoch::new(&shared.settings, &shared.budget);
-            }
-            if delivery.is_none() && self.must_cut(phase) {
+            let next = self.observe_waiting(phase).await;
+            if delivery.is_none() && self.epochs.is_due(shared.clock.elapsed(), next) {
                 delivery = Some(self.cut().await?);
             }
-            let at_rest = delivery.is_none() && self.is_empty();
+            if phase == Phase::Drain && self.ended.is_none() && self.epochs.is_remaking() {
+                // The rest of the pending epoch is not read. A shorter one must not be put in its place.
+                self.forget_open();
+            }
+            let at_rest = delivery.is_none() && self.waiting.is_empty() && self.open.is_empty();
             if at_rest && (phase == Phase::Drain || self.ended.is_some()) {
                 return self.finish().await;
             }
             if at_rest && self.commit_is_due() {
-                self.commit(None, Then::Keep).await?;
+                self.commit_acknowledged().await?;
             }
             if phase == Phase::Run && self.ended.is_none() && self.waiting.is_empty() && reading.is_none() {
                 let mut reader = idle_reader.take().expect("the reader is idle while nothing is being read");
@@ -233,15 +231,11 @@ impl ShardTask {
 
     fn read(&mut self, batch: Batch, hold: Hold, delivering: bool) {
         self.series.behind(batch.behind);
+        self.at_tip = batch.records.is_empty() && batch.behind.is_zero();
         if batch.next.is_none() {
             self.ended = Some(batch.children);
         }
-        if batch.records.is_empty()
-            && batch.behind.is_zero()
-            && self.open.is_empty()
-            && !delivering
-            && self.acknowledged.is_none()
-        {
+        if self.at_tip && !delivering && self.epochs.is_at_rest() && !self.has_news() {
             self.series.acknowledged();
         }
         self.waiting.extend(batch.records);
@@ -251,140 +245,142 @@ impl ShardTask {
     /// A pending epoch is delivered whole or not at all. If each of many shards waited for the room that the others' parts
     /// take, none would ever be delivered.
     fn room(&self) -> Room {
-        let part = self.remake_through.is_some() && !self.open.is_empty();
+        let part = self.epochs.is_remaking() && !self.open.is_empty();
         if part { Room::Taken } else { Room::Awaited }
     }
 
-    /// Observes what waits, until the open epoch must be cut.
-    async fn observe_waiting(&mut self) {
+    /// Observes what waits, as far as it may join the open epoch; what comes after that.
+    async fn observe_waiting(&mut self, phase: Phase) -> Next {
         let shared = self.shared.clone();
         let mut since_yield = std::time::Instant::now();
-        while !self.is_full() {
-            let Some(record) = self.waiting.pop_front() else {
-                self.hold.resize(0);
-                return;
-            };
-            if self.open.is_empty() {
-                self.open.opened_at = shared.clock.elapsed();
+        while let Some(record) = self.waiting.front() {
+            if !self.epochs.may_join(&record.sequence) {
+                return Next::Beyond;
             }
-            let shard = self.lease.key.as_str();
-            let open = &mut self.open;
-            let busy = shared.observers.with(|observer| open.observe(observer, shard, &record)).await;
-            self.meter.add(record.data.len(), busy);
-            let sequence_number = record.sequence.as_str();
-            trace!(shard, counter = self.lease.counter, sequence_number, "record observed");
-            if self.last_record_ms.replace(shared.clock.now_ms()).is_none() {
-                info!(shard, sequence_number, "first record under this lease");
+            if self.is_full() {
+                return Next::Full;
             }
-            if self.remake_through.as_ref().is_some_and(|through| record.sequence >= *through) {
-                self.open.closed = true;
-            }
+            let record = self.waiting.pop_front().expect("it was just there");
+            self.epochs.join(&record.sequence, record.arrival_ms, shared.clock.elapsed());
+            self.observe(&record).await;
             // Other shards' tasks and the listeners share this thread.
             if since_yield.elapsed() > Duration::from_millis(2) {
                 tokio::task::yield_now().await;
                 since_yield = std::time::Instant::now();
             }
         }
+        self.hold.resize(0);
+        match phase {
+            _ if self.ended.is_some() => Next::End,
+            Phase::Drain | Phase::Lost => Next::Full,
+            Phase::Run if self.is_full() => Next::Full,
+            Phase::Run if self.at_tip => Next::Tip,
+            Phase::Run => Next::Unknown,
+        }
     }
 
-    /// Nothing was read that is not on its way.
-    fn is_empty(&self) -> bool {
-        self.open.is_empty() && self.waiting.is_empty()
+    async fn observe(&mut self, record: &Record) {
+        let shared = &self.shared;
+        if self.open.is_empty() {
+            self.open.opened_at = shared.clock.elapsed();
+        }
+        let shard = self.lease.key.as_str();
+        let open = &mut self.open;
+        let busy = shared.observers.with(|observer| open.observe(observer, shard, record)).await;
+        self.meter.add(record.data.len(), busy);
+        let sequence_number = record.sequence.as_str();
+        trace!(shard, counter = self.lease.counter, sequence_number, "record observed");
+        if self.last_record_ms.replace(shared.clock.now_ms()).is_none() {
+            info!(shard, sequence_number, "first record under this lease");
+        }
     }
 
-    /// No further record may enter the open epoch.
+    /// No further record should enter the open epoch, though it may. A former owner's is made again whatever its size.
     fn is_full(&self) -> bool {
-        // The next record may lie behind the pending epoch without its last one being there (trimmed meanwhile).
-        let beyond = match (&self.remake_through, self.waiting.front()) {
-            (Some(through), Some(record)) => record.sequence > *through && !self.open.is_empty(),
-            _ => false,
-        };
         let large = self.open.bytes() >= self.shared.epoch_bytes_max;
         // With the budget spent, what is there leaves first; one record is taken in any case, so that it goes on.
-        let spent = !self.open.is_empty() && self.shared.budget.is_spent();
-        self.open.closed || beyond || (self.remake_through.is_none() && (large || spent))
+        !self.epochs.is_remaking() && !self.open.is_empty() && (large || self.shared.budget.is_spent())
     }
 
-    fn must_cut(&self, phase: Phase) -> bool {
-        if self.open.is_empty() {
-            return false;
-        }
-        let nothing_follows = self.waiting.is_empty() && (phase == Phase::Drain || self.ended.is_some());
-        let age = self.shared.clock.elapsed().saturating_sub(self.open.opened_at);
-        let due = age >= self.shared.epoch && self.remake_through.is_none();
-        self.is_full() || nothing_follows || due
+    fn forget_open(&mut self) {
+        self.epochs.drop_open();
+        self.open = Epoch::new(&self.shared.settings, &self.shared.budget);
     }
 
     /// Names the open epoch in the row and begins its delivery.
     async fn cut(&mut self) -> Result<Delivery, LeaseLost> {
         let fresh = Epoch::new(&self.shared.settings, &self.shared.budget);
         let epoch = std::mem::replace(&mut self.open, fresh);
-        let range = epoch.range().expect("an empty epoch is not cut");
         if epoch.bytes() >= self.shared.epoch_bytes_max {
             metrics::counter!(telemetry::LIMITS_REACHED_TOTAL, "limit" => "epoch_bytes_max").increment(1);
         }
-        if self.remake_through.take().is_none_or(|through| through != range.last) {
-            self.commit(Some(range), Then::Keep).await?;
+        if let Some(commit) = self.epochs.cut() {
+            self.commit(commit).await?;
         }
         let shared = self.shared.clone();
+        self.epochs.put(shared.clock.now_ms());
         Ok(Box::pin(async move { epoch.deliver(&shared).await }))
     }
 
     fn delivered(&mut self, worked: Worked) {
         (self.shared.acknowledged)(&worked.digest, &worked.counts);
-        self.acknowledged = Some((worked.through, worked.arrival_ms_max));
+        self.epochs.acknowledged();
         self.acknowledged_at = self.shared.clock.elapsed();
+    }
+
+    /// Something is acknowledged that the row does not know.
+    fn has_news(&self) -> bool {
+        *self.epochs.checkpoint() != self.lease.checkpoint
     }
 
     fn commit_is_due(&self) -> bool {
         let waited = self.shared.clock.elapsed().saturating_sub(self.acknowledged_at);
-        self.acknowledged.is_some() && waited >= COMMIT_IDLE
+        self.has_news() && waited >= COMMIT_IDLE
+    }
+
+    async fn commit_acknowledged(&mut self) -> Result<(), LeaseLost> {
+        match self.epochs.commit_due(None) {
+            Some(commit) => self.commit(commit).await,
+            None => Ok(()),
+        }
     }
 
     /// Moves the checkpoint to what is acknowledged and names what comes next, in one write.
-    async fn commit(&mut self, pending: Option<lease::Epoch>, then: Then) -> Result<(), LeaseLost> {
-        if let Some((through, arrival_ms)) = self.acknowledged.take() {
-            self.committed = Checkpoint::through(through);
-            self.lease.read_until_ms = self.lease.read_until_ms.max(Some(arrival_ms));
-        }
-        let commit = Commit {
-            checkpoint: self.committed.clone(),
-            pending,
-            read_until_ms: self.lease.read_until_ms,
-            children: Vec::new(),
-            load: self.meter.load(self.shared.clock.elapsed()),
-            then,
-        };
-        self.lease = self.commits.commit(commit).await?;
+    async fn commit(&mut self, commit: Commit) -> Result<(), LeaseLost> {
+        self.write(commit).await?;
+        // Nobody but the owner names an epoch; whoever did will go on from there.
+        if self.epochs.committed(&self.lease) { Ok(()) } else { Err(LeaseLost) }
+    }
+
+    async fn write(&mut self, commit: Commit) -> Result<(), LeaseLost> {
+        let load = self.meter.load(self.shared.clock.elapsed());
+        self.lease = self.commits.commit(Commit { load, ..commit }).await?;
         self.series.acknowledged();
         Ok(())
     }
 
     /// Everything read is acknowledged: hand the lease back, as ended if the shard has.
     async fn finish(&mut self) -> Result<(), LeaseLost> {
-        match self.ended.take() {
-            Some(children) => {
-                if self.acknowledged.is_some() {
-                    self.commit(None, Then::Keep).await?;
-                }
-                self.commits.end(self.lease.read_until_ms, children).await?;
-                self.committed = Checkpoint::ShardEnd;
-                Ok(())
-            }
-            // A remake that was not finished stays pending for the next owner.
-            None if self.remake_through.is_some() => self.commit(self.lease.pending.clone(), Then::Release).await,
-            None => self.commit(None, Then::Release).await,
+        let Some(children) = self.ended.take() else {
+            // A former owner's epoch that was not made again stays pending for the next.
+            return self.write(self.epochs.release(Then::Release)).await;
+        };
+        if self.has_news() {
+            self.commit_acknowledged().await?;
         }
+        self.commits.end(self.epochs.read_until_ms(), children).await?;
+        self.lease.checkpoint = Checkpoint::ShardEnd;
+        Ok(())
     }
 
     fn until_next_deadline(&self, delivering: bool) -> Duration {
         let now = self.shared.clock.elapsed();
         let mut deadline = now + Duration::from_secs(60);
-        // As `must_cut` and `commit_is_due` have it: a deadline that is not acted on would be waited for in vain.
-        if !delivering && !self.open.is_empty() && self.remake_through.is_none() {
-            deadline = deadline.min(self.open.opened_at + self.shared.epoch);
+        // As `Epochs::is_due` and `commit_is_due` have it: a deadline that is not acted on would be waited for in vain.
+        if !delivering && !self.open.is_empty() && !self.epochs.is_remaking() {
+            deadline = deadline.min(self.open.opened_at + self.shared.rules.epoch);
         }
-        if !delivering && self.is_empty() && self.acknowledged.is_some() {
+        if !delivering && self.open.is_empty() && self.waiting.is_empty() && self.has_news() {
             deadline = deadline.min(self.acknowledged_at + COMMIT_IDLE);
         }
         // Never zero: a deadline just passed is acted on at the next turn.

@@ -222,8 +222,13 @@ async fn children_are_read_after_their_parents_to_the_end() {
     worker.kill();
 }
 
-/// A shard's task that nothing runs but the test, and the coordination that its commits go to.
-async fn task_by_hand(world: &World, change: impl FnOnce(&mut Config)) -> (super::ShardTask, Supervisor) {
+/// A shard's task that nothing runs but the test, with one record in its open epoch, and the coordination that its commits
+/// go to. `remake` is the last record of a pending epoch.
+async fn task_by_hand(
+    world: &World,
+    remake: Option<&str>,
+    change: impl FnOnce(&mut Config),
+) -> (super::ShardTask, Supervisor) {
     let mut config = Config::default();
     change(&mut config);
     let shared = world.pipeline("only", 1, &config).shared;
@@ -234,27 +239,36 @@ async fn task_by_hand(world: &World, change: impl FnOnce(&mut Config)) -> (super
         runtime.spawn(std::future::pending())
     });
     let supervisor = world.supervisor("only", 1, &config, spawn);
-    let held = taken.recv_timeout(Duration::from_secs(60)).expect("a lease is taken");
-    let mut task = super::ShardTask::new(held, shared.clone());
-    let sequence = lease::SequenceNumber::parse("1").expect("a number");
-    let record = cloud::Record { sequence, arrival_ms: 1, data: event(0).into() };
-    shared.observers.with(|observer| task.open.observe(observer, "s", &record)).await;
+    let mut held = taken.recv_timeout(Duration::from_secs(60)).expect("a lease is taken");
+    held.lease.pending = remake.map(|last| lease::Epoch { first: sequence("1"), last: sequence(last) });
+    let mut task = super::ShardTask::new(held, shared);
+    task.waiting.push_back(cloud::Record { sequence: sequence("1"), arrival_ms: 1, data: event(0).into() });
+    task.observe_waiting(supervisor::Phase::Run).await;
+    assert!(!task.open.is_empty());
     (task, supervisor)
+}
+
+fn sequence(digits: &str) -> lease::SequenceNumber {
+    lease::SequenceNumber::parse(digits).expect("a number")
 }
 
 #[tokio::test]
 async fn a_task_sleeps_until_there_is_something_to_do() {
     let world = World::new(1, Rates::none());
-    let (mut task, supervisor) = task_by_hand(&world, |_| {}).await;
+    let (mut task, supervisor) = task_by_hand(&world, None, |_| {}).await;
     let sleeps = |task: &super::ShardTask| task.until_next_deadline(false) > Duration::from_millis(10);
     // An epoch is open, and the one before it was acknowledged long ago: the cut commits that.
+    drop(task.cut().await.expect("the lease is held"));
+    task.epochs.acknowledged();
+    assert!(task.has_news());
     let now = world.clock.elapsed();
-    let through = task.open.range().expect("a record is in").last;
-    (task.acknowledged, task.acknowledged_at) = (Some((through.clone(), 1)), now.saturating_sub(super::COMMIT_IDLE));
-    task.open.opened_at = now;
+    task.acknowledged_at = now.saturating_sub(super::COMMIT_IDLE);
+    task.waiting.push_back(cloud::Record { sequence: sequence("2"), arrival_ms: 1, data: event(1).into() });
+    task.observe_waiting(supervisor::Phase::Run).await;
     assert!(sleeps(&task), "{:?}", task.until_next_deadline(false));
+    drop(supervisor);
     // Part of a pending epoch was read, longer ago than an epoch lasts: only its last record ends it.
-    task.remake_through = Some(through);
+    let (mut task, supervisor) = task_by_hand(&World::new(1, Rates::none()), Some("9"), |_| {}).await;
     task.open.opened_at = Duration::ZERO;
     tokio::time::sleep(Duration::from_millis(300)).await;
     assert!(sleeps(&task), "{:?}", task.until_next_deadline(false));
@@ -264,14 +278,13 @@ async fn a_task_sleeps_until_there_is_something_to_do() {
 #[tokio::test]
 async fn a_drain_at_the_shards_end_delivers_what_was_read_of_a_pending_epoch() {
     let world = World::new(1, Rates::none());
-    let (mut task, supervisor) = task_by_hand(&world, |_| {}).await;
     // The row names a last record that the shard does not have.
-    task.remake_through = lease::SequenceNumber::parse("9");
+    let (mut task, supervisor) = task_by_hand(&world, Some("9"), |_| {}).await;
     task.ended = Some(Vec::new());
     let (_phase, drains) = watch::channel(supervisor::Phase::Drain);
     task.phase = drains;
     task.work().await.expect("the lease is held");
-    assert_eq!(task.committed, Checkpoint::ShardEnd);
+    assert_eq!(task.lease.checkpoint, Checkpoint::ShardEnd);
     assert_eq!(world.delivered().into_keys().collect::<Vec<_>>(), [0], "the checkpoint passed a record");
     drop(supervisor);
 }
@@ -282,7 +295,7 @@ fn an_epoch_that_is_cut_for_its_size_is_counted() {
     let cut = |epoch_bytes_max| async move {
         let world = World::new(1, Rates::none());
         let (mut task, supervisor) =
-            task_by_hand(&world, |config| config.limits.epoch_bytes_max = epoch_bytes_max).await;
+            task_by_hand(&world, None, |config| config.limits.epoch_bytes_max = epoch_bytes_max).await;
         drop(task.cut().await.expect("the lease is held"));
         drop(supervisor);
     };
