@@ -145,6 +145,7 @@ async fn leases_of_kcl_2_are_read_taken_and_committed() {
         read_until_ms: None,
         children: Vec::new(),
         load: None,
+        snapshot: None,
         then: Then::Release,
     };
     table.write(&Write::Commit { key, counter: taken.counter, commit }).await.unwrap();

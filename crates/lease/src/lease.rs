@@ -73,6 +73,8 @@ pub struct Lease {
     /// `zonewatchFloor`: the furthest place that an operator has moved back from, a pending epoch's last record included. Up
     /// to it records are delivered only: what else was made of them has been told before, of a pending epoch to some.
     pub floor: Option<Checkpoint>,
+    /// `zonewatchSnapshot`: of a rollup shard, the name of the snapshot that holds everything through the checkpoint.
+    pub snapshot: Option<Arc<str>>,
 }
 
 impl Lease {
@@ -93,6 +95,7 @@ impl Lease {
             start_ms: None,
             read_until_ms: None,
             load: None,
+            snapshot: None,
             floor: None,
         }
     }
@@ -142,6 +145,8 @@ pub struct Commit {
     pub children: Vec<ShardId>,
     /// What the shard costs; `None` leaves it as it is.
     pub load: Option<Load>,
+    /// See [`Lease::snapshot`]; `None` leaves it as it is.
+    pub snapshot: Option<Arc<str>>,
     /// What becomes of the lease.
     pub then: Then,
 }
@@ -261,6 +266,7 @@ impl Write {
                     lease.own_checkpoint = Some(Checkpoint::TrimHorizon);
                     lease.pending = None;
                     lease.children = Vec::new();
+                    lease.snapshot = None;
                 }
                 if from.as_ref().is_some_and(|from| from != owner) {
                     lease.owner_switches = lease.owner_switches.saturating_add(1);
@@ -295,6 +301,8 @@ fn reset(mut lease: Lease, to: &Checkpoint, start_ms: Option<i64>) -> Lease {
     lease.owner = None;
     lease.checkpoint_owner = None;
     lease.start_ms = start_ms;
+    // What it holds does not end at the new place.
+    lease.snapshot = None;
     lease
 }
 
@@ -309,6 +317,9 @@ impl Commit {
         lease.pending = self.pending.clone();
         lease.read_until_ms = self.read_until_ms.or(lease.read_until_ms);
         lease.load = self.load.or(lease.load);
+        if self.snapshot.is_some() {
+            lease.snapshot.clone_from(&self.snapshot);
+        }
         if !self.children.is_empty() {
             lease.children = self.children.clone();
         }

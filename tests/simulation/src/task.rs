@@ -112,6 +112,7 @@ impl Task {
             read_until_ms: None,
             children: Vec::new(),
             load: None,
+            snapshot: None,
             then: then.clone(),
         };
         self.doing = Doing::Committing { pending, then };

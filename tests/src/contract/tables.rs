@@ -36,6 +36,7 @@ fn full(key: &str) -> Lease {
         read_until_ms: Some(1_700_000_000_001),
         own_checkpoint: Some(Checkpoint::TrimHorizon),
         load: Some(Load { bytes_per_sec: 1_536, cpu_micros_per_sec: Some(2_500) }),
+        snapshot: Some("s/3-1".into()),
         floor: Some(Checkpoint::At {
             sequence: sequence("49590338271490256608559692538361571095921575989136588890"),
             sub: 2,
@@ -104,7 +105,15 @@ fn writes(key: &ShardId) -> Vec<Write> {
         anew,
     };
     let commit = |checkpoint, then| {
-        let commit = Commit { checkpoint, pending: None, read_until_ms: None, children: Vec::new(), load: None, then };
+        let commit = Commit {
+            checkpoint,
+            pending: None,
+            read_until_ms: None,
+            children: Vec::new(),
+            load: None,
+            snapshot: None,
+            then,
+        };
         Write::Commit { key: key.clone(), counter: 7, commit }
     };
     let reset = |counter, to, start_ms| Write::Reset { key: key.clone(), counter, to, start_ms };
@@ -114,6 +123,7 @@ fn writes(key: &ShardId) -> Vec<Write> {
         read_until_ms: Some(99),
         children: vec![ShardId::new("c1"), ShardId::new("c2")],
         load: Some(Load { bytes_per_sec: 10_240, cpu_micros_per_sec: Some(7) }),
+        snapshot: Some("s/7-0".into()),
         then: Then::Keep,
     };
     vec![
@@ -208,6 +218,7 @@ pub async fn leases_are_found_by_their_owner(table: &dyn LeaseTable) {
             read_until_ms: None,
             children: Vec::new(),
             load: None,
+            snapshot: None,
             then,
         };
         table.write(&Write::Commit { key: ShardId::new(key), counter: 7, commit }).await.unwrap();

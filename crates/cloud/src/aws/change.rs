@@ -41,7 +41,7 @@ impl Change {
     /// The row is another shard's from now on: its reading begins at the oldest record.
     pub(super) fn begin_anew(&mut self) {
         self.position(&Checkpoint::TrimHorizon);
-        [row::PENDING_FIRST, row::PENDING_LAST, row::CHILDREN].iter().for_each(|name| self.remove(name));
+        [row::PENDING_FIRST, row::PENDING_LAST, row::CHILDREN, row::SNAPSHOT].iter().for_each(|name| self.remove(name));
     }
 
     /// Only the counter is raised, and not during a hand-over.
@@ -79,6 +79,9 @@ impl Change {
                 None => change.remove(row::CPU),
             }
         }
+        if let Some(snapshot) = &commit.snapshot {
+            change.set(row::SNAPSHOT, text(snapshot));
+        }
         match &commit.then {
             Then::Keep => return change,
             Then::Release => change.remove(row::OWNER),
@@ -93,7 +96,7 @@ impl Change {
         let mut change = Self::next(counter);
         change.position(to);
         change.set(row::OWNER_SWITCHES, number(0));
-        let void = [row::PENDING_FIRST, row::PENDING_LAST, row::OWNER, row::CHECKPOINT_OWNER];
+        let void = [row::PENDING_FIRST, row::PENDING_LAST, row::OWNER, row::CHECKPOINT_OWNER, row::SNAPSHOT];
         void.iter().for_each(|name| change.remove(name));
         match start_ms {
             Some(start_ms) => change.set(row::START, number(start_ms)),

@@ -29,6 +29,7 @@ pub(super) const THROUGHPUT: &str = "throughputKBps";
 pub(super) const CPU: &str = "zonewatchCpu";
 pub(super) const FLOOR: &str = "zonewatchFloor";
 pub(super) const FLOOR_SUB: &str = "zonewatchFloorSubSequenceNumber";
+pub(super) const SNAPSHOT: &str = "zonewatchSnapshot";
 /// KCL spells it in the singular and stores a set.
 const PARENTS: &str = "parentShardId";
 const HASH_START: &str = "startingHashKey";
@@ -102,6 +103,7 @@ pub(super) fn item(lease: &Lease) -> Item {
         (CPU, lease.load.and_then(|load| load.cpu_micros_per_sec).map(number)),
         (FLOOR, floor),
         (FLOOR_SUB, floor_sub),
+        (SNAPSHOT, lease.snapshot.as_deref().map(text)),
     ];
     attributes.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
 }
@@ -165,6 +167,7 @@ impl<'a> Row<'a> {
             own_checkpoint: self.checkpoint(OWN_CHECKPOINT, OWN_CHECKPOINT_SUB)?,
             load: self.load(),
             floor: self.checkpoint(FLOOR, FLOOR_SUB)?,
+            snapshot: self.text(SNAPSHOT)?.map(Into::into),
         })
     }
 
@@ -268,6 +271,7 @@ mod tests {
             own_checkpoint: Some(Checkpoint::TrimHorizon),
             load: Some(Load { bytes_per_sec: 1_536, cpu_micros_per_sec: Some(2_500) }),
             floor: Some(Checkpoint::At { sequence: sequence("4"), sub: 2 }),
+            snapshot: Some("shardId-000000000003/17-0".into()),
         }
     }
 
@@ -285,6 +289,7 @@ mod tests {
             read_until_ms: None,
             own_checkpoint: None,
             load: None,
+            snapshot: None,
             floor: None,
             ..full()
         };

@@ -169,6 +169,7 @@ impl Held {
             read_until_ms: None,
             children: Vec::new(),
             load: None,
+            snapshot: None,
             then,
         })
     }

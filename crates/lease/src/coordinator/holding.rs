@@ -367,6 +367,7 @@ impl Coordinator {
                     read_until_ms: end.read_until_ms,
                     children: end.children.into_iter().map(|child| child.id).collect(),
                     load: None,
+                    snapshot: None,
                     then: Then::Release,
                 };
                 if let Some(held) = self.held.get_mut(&key) {

@@ -54,6 +54,7 @@ fn commit(number: u32, then: Then) -> Commit {
         read_until_ms: None,
         children: Vec::new(),
         load: None,
+        snapshot: None,
         then,
     }
 }

@@ -110,6 +110,7 @@ fn next(row: &Lease, then: Then) -> Commit {
         read_until_ms: None,
         children: Vec::new(),
         load: None,
+        snapshot: None,
         then,
     }
 }

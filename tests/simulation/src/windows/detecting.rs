@@ -154,8 +154,15 @@ impl Detector {
                     (false, read_to) => Checkpoint::through(number(read_to)),
                 };
                 let then = if storing.ended || self.draining { Then::Release } else { Then::Keep };
-                let commit =
-                    Commit { checkpoint, pending: None, read_until_ms: None, children: Vec::new(), load: None, then };
+                let commit = Commit {
+                    checkpoint,
+                    pending: None,
+                    read_until_ms: None,
+                    children: Vec::new(),
+                    load: None,
+                    snapshot: None,
+                    then,
+                };
                 self.writing = Some(world.write(Stage::Detect, me, &self.row, commit, Some(name)));
             }
             (Some(storing), None) if world.now >= storing.sent + CALL_LIMIT => self.store(world, me),

@@ -96,6 +96,7 @@ impl Change {
                     read_until_ms: None,
                     children: Vec::new(),
                     load: None,
+                    snapshot: None,
                     then: Then::Release,
                 };
                 Some(Write::Commit { key, counter, commit })
