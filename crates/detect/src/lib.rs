@@ -18,6 +18,7 @@ mod sketch;
 pub mod snapshot;
 pub mod summary;
 mod top;
+pub mod window;
 mod wire;
 
 pub use digest::{Digest, Limits, Zone};
@@ -28,4 +29,5 @@ pub use rollup::Rollup;
 pub use sequence::{Position, Sequence};
 pub use sketch::HyperLogLog;
 pub use top::{Top, TopName};
+pub use window::Window;
 pub use wire::Input;
