@@ -7,8 +7,8 @@
 mod subscription;
 
 use crate::{
-    Batch, Call, Consumer, Create, Cursor, DeliveryStream, Entry, Error, LeaseTable, Refused, Scan, Start, StateTable,
-    Stream, Subscription, WriteError,
+    Batch, Call, Consumer, Create, Cursor, DeliveryStream, Entry, Error, LeaseTable, Refused, Scan, Snapshots, Start,
+    StateTable, Stream, Subscription, WriteError,
 };
 use bytes::Bytes;
 use lease::{Beaten, Lease, Member, Shard, ShardId, WorkerId, Write};
@@ -142,6 +142,10 @@ impl<P: Stream + ?Sized> Stream for Faulty<P> {
         self.port.name()
     }
 
+    fn ensure(&self, create: Create) -> Call<'_, Result<Duration, Error>> {
+        Box::pin(self.spoil("ensure", self.name(), self.port.ensure(create)))
+    }
+
     fn shards(&self) -> Call<'_, Result<Vec<Shard>, Error>> {
         Box::pin(self.spoil("list", self.name(), self.port.shards()))
     }
@@ -251,6 +255,32 @@ impl<P: StateTable + ?Sized> StateTable for Faulty<P> {
 
     fn remove<'a>(&'a self, id: &'a WorkerId, beat: u64) -> Call<'a, Result<bool, Error>> {
         Box::pin(self.spoil("remove", self.name(), self.port.remove(id, beat)))
+    }
+}
+
+impl<P: Snapshots + ?Sized> Snapshots for Faulty<P> {
+    fn name(&self) -> &str {
+        self.port.name()
+    }
+
+    fn check(&self) -> Call<'_, Result<(), Error>> {
+        Box::pin(self.spoil("check", self.name(), self.port.check()))
+    }
+
+    fn put<'a>(&'a self, name: &'a str, data: Bytes) -> Call<'a, Result<(), Error>> {
+        Box::pin(self.spoil("put", self.name(), self.port.put(name, data)))
+    }
+
+    fn get<'a>(&'a self, name: &'a str) -> Call<'a, Result<Option<Bytes>, Error>> {
+        Box::pin(self.spoil("get", self.name(), self.port.get(name)))
+    }
+
+    fn delete<'a>(&'a self, name: &'a str) -> Call<'a, Result<(), Error>> {
+        Box::pin(self.spoil("delete", self.name(), self.port.delete(name)))
+    }
+
+    fn list<'a>(&'a self, prefix: &'a str) -> Call<'a, Result<Vec<String>, Error>> {
+        Box::pin(self.spoil("list", self.name(), self.port.list(prefix)))
     }
 }
 

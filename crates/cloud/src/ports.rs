@@ -87,6 +87,9 @@ pub struct Entry {
 pub trait Stream: Send + Sync {
     /// Its name or ARN, for messages.
     fn name(&self) -> &str;
+    /// Makes sure that the stream is there and can be used; a missing one is made with one provisioned shard, or is an error
+    /// with [`Create::Never`]. How long it keeps records.
+    fn ensure(&self, create: Create) -> Call<'_, Result<Duration, Error>>;
     /// All shards, closed ones included, every page.
     fn shards(&self) -> Call<'_, Result<Vec<Shard>, Error>>;
     /// A cursor at `start`.
@@ -191,12 +194,29 @@ pub trait StateTable: Send + Sync {
     fn remove<'a>(&'a self, id: &'a WorkerId, beat: u64) -> Call<'a, Result<bool, Error>>;
 }
 
-/// Whether a missing table may be made.
+/// Where DETECT's snapshots lie: one object each, under a name that is never used again. What was put or deleted before a
+/// call is seen by it.
+pub trait Snapshots: Send + Sync {
+    /// Where it is, for messages.
+    fn name(&self) -> &str;
+    /// Looks whether it is there and may be used.
+    fn check(&self) -> Call<'_, Result<(), Error>>;
+    /// Stores an object. [`Error::Unavailable`] may mean that it is stored.
+    fn put<'a>(&'a self, name: &'a str, data: Bytes) -> Call<'a, Result<(), Error>>;
+    /// An object; `None`: there is none of this name.
+    fn get<'a>(&'a self, name: &'a str) -> Call<'a, Result<Option<Bytes>, Error>>;
+    /// Deletes an object, whether or not it is there.
+    fn delete<'a>(&'a self, name: &'a str) -> Call<'a, Result<(), Error>>;
+    /// The names that begin so, every page.
+    fn list<'a>(&'a self, prefix: &'a str) -> Call<'a, Result<Vec<String>, Error>>;
+}
+
+/// Whether a missing table or stream may be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Create {
-    /// Make it (on-demand billing) and wait until it is there.
+    /// Make it (a table with on-demand billing) and wait until it is there.
     IfMissing,
-    /// A missing table is an error.
+    /// What is missing is an error.
     Never,
 }
 

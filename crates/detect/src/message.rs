@@ -40,6 +40,8 @@ pub trait Pane: Clone + Default {
     fn merge(&mut self, other: &Self);
     /// How many queries were counted.
     fn count(&self) -> u64;
+    /// Bytes it holds. What [`Pane::encode`] appends is no longer.
+    fn bytes(&self) -> usize;
     /// Appends it.
     fn encode(&self, out: &mut Vec<u8>);
     /// Reads what [`Pane::encode`] appended; `None` if it is no such thing. Never panics.
@@ -248,6 +250,10 @@ pub(crate) mod testing {
 
         fn count(&self) -> u64 {
             self.0.len() as u64
+        }
+
+        fn bytes(&self) -> usize {
+            10 * (self.0.len() + 1)
         }
 
         fn encode(&self, out: &mut Vec<u8>) {

@@ -216,6 +216,10 @@ impl Tally {
 }
 
 impl Pane for Tally {
+    fn bytes(&self) -> usize {
+        Self::bytes(self)
+    }
+
     fn merge(&mut self, other: &Self) {
         if self.zone_name != other.zone_name {
             self.name_zone(&other.zone_name);

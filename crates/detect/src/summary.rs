@@ -3,6 +3,7 @@
 //! What is made is a function of the records and of constants, so that a successor that makes the epoch again makes the
 //! same: whether a query is late is judged by its own record's arrival, never by what a shard lags behind.
 
+use crate::key_group;
 use crate::message::{Constants, Header, Message, Pane, Zone};
 use crate::rollup::FUTURE_MS;
 use std::collections::BTreeMap;
@@ -63,10 +64,33 @@ impl<P: Pane> Summary<P> {
         None
     }
 
+    /// Bytes that its panes hold.
+    pub fn bytes(&self) -> usize {
+        self.zones.iter().map(|(key, zone)| zone_bytes(key, zone)).sum()
+    }
+
+    /// No message of it has more bytes: an epoch is cut before it has more than fit.
+    pub fn message_bytes_max(&self) -> usize {
+        let mut groups = vec![HEADER_BYTES; usize::from(self.constants.groups)];
+        for (key, zone) in &self.zones {
+            groups[usize::from(key_group(key, self.constants.groups))] += zone_bytes(key, zone);
+        }
+        groups.into_iter().max().unwrap_or(0)
+    }
+
     /// The epoch's messages, one for each key group.
     pub fn messages(self, header: &Header) -> Vec<Message<P>> {
         Message::for_groups(header, self.zones)
     }
+}
+
+/// What is in a message beside its zones: numbers, the names of a shard and its parents, two sequence numbers.
+const HEADER_BYTES: usize = 1024;
+/// What is said of a zone and of each of its panes beside their names and counts: numbers of at most ten bytes.
+const ZONE_BYTES: usize = 40;
+
+fn zone_bytes<P: Pane>(key: &str, zone: &Zone<P>) -> usize {
+    ZONE_BYTES + key.len() + zone.panes.values().map(|pane| ZONE_BYTES + pane.bytes()).sum::<usize>()
 }
 
 /// Bytes of the largest message.

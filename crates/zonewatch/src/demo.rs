@@ -67,6 +67,7 @@ pub fn start(feed: Feed, clock: Clock, speed: f64) -> Result<Demo, String> {
     let worker = pipeline::worker_id(&config);
     let parts = Parts {
         stream: stream.clone(),
+        windows: None,
         records: vec![delivered.clone() as Arc<dyn DeliveryStream>],
         quarantine: None,
         region: "us-east-1".to_owned(),

@@ -6,6 +6,8 @@ use crate::shard_task::Shared;
 use crate::telemetry;
 use cloud::Record;
 use detect::Digest;
+use detect::message::Header;
+use detect::summary::Summary;
 use std::time::Duration;
 
 /// The epoch being filled.
@@ -54,10 +56,20 @@ impl Epoch {
         self.hold.resize(self.observed.held_bytes());
     }
 
-    /// Returns once all of it is acknowledged.
-    pub async fn deliver(self, shared: &Shared) -> Worked {
+    /// No digest of it has more bytes.
+    pub fn digest_bytes_max(&self) -> usize {
+        self.observed.summary.as_ref().map_or(0, Summary::message_bytes_max)
+    }
+
+    /// Returns once all of it is acknowledged. Its digests go under `header`; `None`: none are put.
+    pub async fn deliver(self, shared: &Shared, header: Option<Header>) -> Worked {
         let Self { observed, arrivals_ms, mut hold, .. } = self;
-        let Observed { records, rejects, digest, arrival_delay, counts } = observed;
+        let Observed { records, rejects, digest, summary, arrival_delay, counts } = observed;
+        let digests = async {
+            if let (Some(digests), Some(header), Some(summary)) = (&shared.digests, header, summary) {
+                digests.put(summary.messages(&header)).await;
+            }
+        };
         let payload_bytes = records.len();
         let rejects = shared.quarantine.deliver(rejects, &shared.clock);
         let records = async {
@@ -74,7 +86,7 @@ impl Epoch {
                 outlet.deliver(entries, payload_bytes).await;
             }
         };
-        futures_util::future::join(records, rejects).await;
+        futures_util::future::join3(records, rejects, digests).await;
         hold.resize(0);
 
         let now_ms = shared.clock.now_ms();

@@ -10,6 +10,9 @@ use crate::quarantine;
 use crate::telemetry::BOUNDS_SECS;
 use cloud::Record;
 use detect::Digest;
+use detect::message::Constants;
+use detect::pane::{Asked, Tally};
+use detect::summary::Summary;
 use dnslog::schema::{Place, Writer};
 use dnslog::{BytesForm, Decoder, Enricher, Limits, Query, Reason, Reference, Reject, Source, Visit};
 use std::sync::Arc;
@@ -24,6 +27,8 @@ pub struct Settings {
     region: String,
     /// Events older than this at their record's arrival are late.
     lateness_ms: i64,
+    /// `None`: nobody computes windows.
+    windows: Option<Constants>,
     seed: u64,
 }
 
@@ -43,8 +48,14 @@ impl Settings {
             filter: Filter::new(&config.records),
             region: region.to_owned(),
             lateness_ms: LATENESS_MS,
+            windows: None,
             seed,
         }
+    }
+
+    /// The same, and what windows need is counted.
+    pub fn with_windows(self, constants: Constants) -> Self {
+        Self { lateness_ms: constants.lateness_ms.into(), windows: Some(constants), ..self }
     }
 
     /// The same, but without records: metrics and the digest only.
@@ -70,8 +81,10 @@ pub struct Observed {
     pub records: Lines,
     /// Rejects, for the quarantine.
     pub rejects: Lines,
-    /// Counts by zone.
+    /// Counts by zone, for metrics and the status page.
     pub digest: Digest,
+    /// Counts by zone and pane, if somebody computes windows.
+    pub summary: Option<Summary<Tally>>,
     /// From the query's time to its record's arrival.
     pub arrival_delay: Delays,
     /// What was counted beside.
@@ -117,6 +130,7 @@ impl Observed {
             records: Lines::default(),
             rejects: Lines::default(),
             digest: Digest::new(detect::Limits::default(), settings.seed),
+            summary: settings.windows.map(Summary::new),
             arrival_delay: Delays::default(),
             counts: Counts::default(),
         }
@@ -129,7 +143,8 @@ impl Observed {
 
     /// All bytes that are held, for the budget.
     pub fn held_bytes(&self) -> usize {
-        self.bytes() + self.digest.zones().len() * ZONE_BYTES
+        let summary = self.summary.as_ref().map_or(0, Summary::bytes);
+        self.bytes() + self.digest.zones().len() * ZONE_BYTES + summary
     }
 }
 
@@ -261,6 +276,23 @@ impl Visit for Events<'_> {
             query.response_code,
             query.time_ms,
         );
+
+        if let Some(summary) = &mut observed.summary
+            && let Some(tally) = summary.pane(facts.zone_key, query.time_ms, self.place.arrival_ms)
+        {
+            tally.add(&Asked {
+                zone: facts.zone,
+                relative_name: facts.relative_name,
+                query_type: query.query_type,
+                response_code: query.response_code,
+                transport: query.transport,
+                edge: query.edge,
+                source_ip: query.source_ip,
+                longest_label: facts.longest_label,
+                entropy_millibits: (facts.entropy * 1000.0).round() as u32,
+                event_id: query.event_id,
+            });
+        }
 
         let index = self.index;
         self.index += 1;

@@ -3,16 +3,20 @@
 use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::config::{self, Config};
+use crate::digests::Digests;
 use crate::http::{Ready, Title, View};
+use crate::jitter::Jitter;
 use crate::observe::{Counts, Settings};
 use crate::outlet::Outlet;
 use crate::quarantine::{Quarantine, QuarantineFile};
 use crate::reader::{Pace, Readers, Retrieval};
+use crate::rollup_task;
 use crate::shard_task::{self, Observers, Shared};
 use crate::supervisor::{self, Board, Held};
 use crate::telemetry::{self, ZoneLabels};
-use cloud::{Create, DeliveryStream, Stream};
+use cloud::{Create, DeliveryStream, LeaseTable, Snapshots, Stream};
 use detect::Digest;
+use detect::message::Constants;
 use dnslog::Reference;
 use lease::{Rules, StartPosition, WorkerId};
 use std::hash::{BuildHasher, RandomState};
@@ -21,13 +25,15 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// Records are surely kept so long: a day, Kinesis' shortest retention, less an hour.
-const KEPT_MS: i64 = 23 * 3_600_000;
+/// A record younger than the stream's retention less this is surely there.
+const TRIMMED_EARLY: Duration = Duration::from_secs(3600);
 
 /// What a pipeline is made of, beside the configuration.
 pub struct Parts {
     /// The source stream, as the data runtime calls it.
     pub stream: Arc<dyn Stream>,
+    /// What windows are computed with; `None`: nobody computes any.
+    pub windows: Option<Windows>,
     /// Where records go; empty: nowhere, only metrics are wanted.
     pub records: Vec<Arc<dyn DeliveryStream>>,
     /// Where rejects go, if it is a delivery stream.
@@ -44,17 +50,35 @@ pub struct Parts {
     pub view_slot: Duration,
 }
 
+/// What windows need beside records.
+pub struct Windows {
+    /// The rollup stream.
+    pub rollup: Arc<dyn Stream>,
+    /// Its lease table.
+    pub table: Arc<dyn LeaseTable>,
+    /// Where snapshots lie.
+    pub snapshots: Arc<dyn Snapshots>,
+    /// How long the source stream keeps records.
+    pub retention: Duration,
+    /// Between two snapshots.
+    pub save_period: Duration,
+    /// Told of what comes of them, beside the metrics.
+    pub told: rollup_task::Tell,
+}
+
 /// What comes of it.
 pub struct Pipeline {
     /// For the shard tasks.
     pub shared: Arc<Shared>,
+    /// For the rollup shards' tasks, if windows are computed.
+    pub windows: Option<Arc<rollup_task::Shared>>,
     /// For the status page.
     pub view: Arc<View>,
 }
 
 /// Puts the pieces together. Fails only on the quarantine's file.
 pub fn assemble(config: &Config, parts: Parts) -> Result<Pipeline, String> {
-    let Parts { stream, records, quarantine, region, reference, clock, worker, view_slot } = parts;
+    let Parts { stream, windows, records, quarantine, region, reference, clock, worker, view_slot } = parts;
     let seed = random();
     let budget = Budget::new(config.limits.held_bytes_max);
     let quarantine = match (quarantine, &config.quarantine.file) {
@@ -72,6 +96,14 @@ pub fn assemble(config: &Config, parts: Parts) -> Result<Pipeline, String> {
     let mut settings = Settings::new(config, &region, seed);
     if records.is_empty() {
         settings = settings.without_records();
+    }
+    let retention = windows.as_ref().map_or(Duration::from_secs(24 * 3600), |windows| windows.retention);
+    let constants = Constants::default();
+    let rollup = windows.as_ref().map(|windows| Arc::clone(&windows.rollup));
+    let digests = rollup.map(|stream| Arc::new(Digests::new(stream, constants, clock, random())));
+    let windows = windows.map(|windows| Arc::new(detecting(config, windows, constants, clock, &budget)));
+    if let Some(digests) = &digests {
+        settings = settings.with_windows(digests.constants());
     }
     let settings = Arc::new(settings);
     let name = stream.name().to_owned();
@@ -91,32 +123,71 @@ pub fn assemble(config: &Config, parts: Parts) -> Result<Pipeline, String> {
         packing: config.records.packing,
         compression: config.records.compression,
         quarantine,
+        digests,
         observers: Observers::new(cores, &settings, reference),
         settings,
         budget,
         readers,
-        rules: Rules { epoch: Duration::from_secs(config.source.epoch_secs), kept_ms: KEPT_MS },
+        rules: Rules {
+            epoch: Duration::from_secs(config.source.epoch_secs),
+            kept_ms: retention.saturating_sub(TRIMMED_EARLY).as_millis() as i64,
+        },
         epoch_bytes_max: config.limits.epoch_bytes_max,
         clock,
         acknowledged: Box::new(acknowledged),
     };
-    Ok(Pipeline { shared: Arc::new(shared), view })
+    Ok(Pipeline { shared: Arc::new(shared), windows, view })
+}
+
+fn detecting(
+    config: &Config,
+    windows: Windows,
+    constants: Constants,
+    clock: Clock,
+    budget: &Budget,
+) -> rollup_task::Shared {
+    let Windows { rollup, table, snapshots, save_period, told, .. } = windows;
+    let readers = Readers::new(Arc::clone(&rollup), Retrieval::Polling(pace(config)), clock, budget.clone(), random());
+    rollup_task::Shared {
+        stream: rollup,
+        table,
+        snapshots,
+        settings: detect::rollup::Settings::new(constants),
+        readers,
+        save_period,
+        clock,
+        jitter: Jitter::new(random()),
+        told: Box::new(move |group, what| {
+            telemetry::count_told(what);
+            told(group, what);
+        }),
+    }
 }
 
 /// How shards are read, as the configuration says.
 fn retrieval(config: &Config) -> Retrieval {
     let source = &config.source;
     match source.retrieval {
-        config::Retrieval::Polling => Retrieval::Polling(Pace {
-            records_max: source.records_max,
-            tip: Duration::from_millis(source.poll_ms),
-            idle: Duration::from_millis(source.idle_poll_ms),
-        }),
+        config::Retrieval::Polling => Retrieval::Polling(pace(config)),
         config::Retrieval::FanOut => {
             let consumer = if source.consumer.is_empty() { &config.worker.app } else { &source.consumer };
             Retrieval::FanOut { consumer: consumer.clone() }
         }
     }
+}
+
+fn pace(config: &Config) -> Pace {
+    let source = &config.source;
+    Pace {
+        records_max: source.records_max,
+        tip: Duration::from_millis(source.poll_ms),
+        idle: Duration::from_millis(source.idle_poll_ms),
+    }
+}
+
+/// How leases of the rollup stream are coordinated: as the source's, from its beginning.
+pub fn rollup_coordination(config: &Config, worker: &WorkerId) -> supervisor::Settings {
+    supervisor::Settings { held_max: None, start: StartPosition::TrimHorizon, ..coordination(config, worker) }
 }
 
 /// How leases are coordinated, as the configuration says.
@@ -158,6 +229,12 @@ impl supervisor::Tasks for Spawner {
         let _entered = self.runtime.enter();
         self.shared.readers.prepare(lease.key.clone(), shard_task::start_of(lease));
     }
+}
+
+/// Spawns the rollup shards' tasks on the runtime this is called on.
+pub fn rollup_spawner(shared: Arc<rollup_task::Shared>) -> supervisor::Spawn {
+    let runtime = tokio::runtime::Handle::current();
+    Box::new(move |held: Held| runtime.spawn(rollup_task::run(held, Arc::clone(&shared))))
 }
 
 /// What `/readyz` answers.

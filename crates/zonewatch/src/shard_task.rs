@@ -8,6 +8,7 @@
 use crate::budget::{Budget, Hold};
 use crate::clock::Clock;
 use crate::config::{Compression, Packing};
+use crate::digests::Digests;
 use crate::epoch::{Epoch, Worked};
 use crate::load::Meter;
 use crate::observe::{Counts, Observer, Settings};
@@ -17,9 +18,11 @@ use crate::reader::{Reader, Readers, Room};
 use crate::supervisor::{Commits, Held, LeaseLost, Phase};
 use crate::telemetry::{self, ShardSeries};
 use cloud::{Batch, Record, Start, Stream};
-use detect::Digest;
+use detect::message::Header;
+use detect::summary::{MESSAGE_BYTES_MAX, Summary};
+use detect::{Digest, Sequence};
 use dnslog::Reference;
-use lease::{Checkpoint, Commit, Epochs, Lease, Next, Rules, Shard, Then};
+use lease::{Checkpoint, Commit, Epochs, Lease, Next, Put, Rules, SequenceNumber, Shard, Then};
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
@@ -27,6 +30,11 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tracing::{info, trace, warn};
+
+/// At the tip of the shard, time is told so often (protocol rule O7).
+const MARK_PERIOD: Duration = Duration::from_secs(5);
+/// A read that is answered at once may have been waiting: when its answer was made is not known.
+const WAITED_MIN: Duration = Duration::from_millis(20);
 
 /// After this long without a new epoch, what is acknowledged is committed by itself.
 const COMMIT_IDLE: Duration = Duration::from_secs(3);
@@ -43,6 +51,8 @@ pub struct Shared {
     pub compression: Compression,
     /// Where rejects go.
     pub quarantine: Quarantine,
+    /// Where digests go; `None`: nobody computes windows.
+    pub digests: Option<Arc<Digests>>,
     /// What the stage does.
     pub settings: Arc<Settings>,
     /// Decoders and caches.
@@ -126,9 +136,20 @@ pub async fn run(held: Held, shared: Arc<Shared>) {
     }
 }
 
-/// An epoch on its way; answers it when everything of it is acknowledged.
-type Delivery = Pin<Box<dyn Future<Output = Worked> + Send>>;
-type Reading = Pin<Box<dyn Future<Output = (Reader, Batch, Hold)> + Send>>;
+/// An epoch on its way; answers it when everything of it is acknowledged. `None`: it was the shard's last word.
+type Delivery = Pin<Box<dyn Future<Output = Option<Worked>> + Send>>;
+type Reading = Pin<Box<dyn Future<Output = Read> + Send>>;
+/// A mark on its way; answers it if every key group has it.
+type Marking = Pin<Box<dyn Future<Output = Option<Put>> + Send>>;
+
+/// What came of a read, and the reader for the next one.
+struct Read {
+    reader: Reader,
+    batch: Batch,
+    hold: Hold,
+    /// When it was sent, by the own clock, if that is known.
+    sent_ms: Option<i64>,
+}
 
 struct ShardTask {
     shared: Arc<Shared>,
@@ -149,8 +170,14 @@ struct ShardTask {
     acknowledged_at: Duration,
     /// The last read found nothing, and nothing behind it.
     at_tip: bool,
+    /// When a read was sent after which nothing had come, if that is known and nothing has come since.
+    idle_since_ms: Option<i64>,
+    mark: Option<Marking>,
+    marked_at: Option<Duration>,
     /// The shard's end has been read; with its children.
     ended: Option<Vec<Shard>>,
+    /// Nothing more is to be said of it.
+    last_word_said: bool,
 }
 
 impl ShardTask {
@@ -169,7 +196,11 @@ impl ShardTask {
             open: Epoch::new(&shared.settings, &shared.budget),
             acknowledged_at: Duration::ZERO,
             at_tip: false,
+            idle_since_ms: None,
+            mark: None,
+            marked_at: None,
             ended: None,
+            last_word_said: false,
             lease,
             shared,
         }
@@ -196,17 +227,23 @@ impl ShardTask {
             }
             let at_rest = delivery.is_none() && self.waiting.is_empty() && self.open.is_empty();
             if at_rest && (phase == Phase::Drain || self.ended.is_some()) {
-                return self.finish().await;
-            }
-            if at_rest && self.commit_is_due() {
-                self.commit_acknowledged().await?;
+                match self.last_word() {
+                    Some(last) => delivery = Some(last),
+                    None => return self.finish().await,
+                }
+            } else if at_rest {
+                self.commit_due().await?;
+                self.put_mark();
             }
             if phase == Phase::Run && self.ended.is_none() && self.waiting.is_empty() && reading.is_none() {
                 let mut reader = idle_reader.take().expect("the reader is idle while nothing is being read");
                 let room = self.room();
+                let clock = shared.clock;
                 reading = Some(Box::pin(async move {
+                    let (sent_ms, begun) = (clock.now_ms(), tokio::time::Instant::now());
                     let (batch, hold) = reader.next(room).await;
-                    (reader, batch, hold)
+                    let sent_ms = Some(sent_ms).filter(|_| begun.elapsed() >= WAITED_MIN);
+                    Read { reader, batch, hold, sent_ms }
                 }));
             }
             let deadline = self.until_next_deadline(delivery.is_some());
@@ -217,21 +254,26 @@ impl ShardTask {
                     self.delivered(worked);
                 }
                 // A drain drops a read under way: nothing of it has been observed.
-                (reader, batch, hold) = async { reading.as_mut().expect("guarded").await },
+                Read { reader, batch, hold, sent_ms } = async { reading.as_mut().expect("guarded").await },
                     if reading.is_some() && phase == Phase::Run =>
                 {
                     reading = None;
                     idle_reader = Some(reader);
-                    self.read(batch, hold, delivery.is_some());
+                    self.read(batch, hold, sent_ms, delivery.is_some());
+                }
+                marked = async { self.mark.as_mut().expect("guarded").await }, if self.mark.is_some() => {
+                    self.mark = None;
+                    marked.iter().for_each(|mark| self.epochs.mark_acknowledged(mark));
                 }
                 () = shared.clock.sleep(deadline) => {}
             }
         }
     }
 
-    fn read(&mut self, batch: Batch, hold: Hold, delivering: bool) {
+    fn read(&mut self, batch: Batch, hold: Hold, sent_ms: Option<i64>, delivering: bool) {
         self.series.behind(batch.behind);
         self.at_tip = batch.records.is_empty() && batch.behind.is_zero();
+        self.idle_since_ms = sent_ms.or(self.idle_since_ms).filter(|_| self.at_tip);
         if batch.next.is_none() {
             self.ended = Some(batch.children);
         }
@@ -297,7 +339,8 @@ impl ShardTask {
 
     /// No further record should enter the open epoch, though it may. A former owner's is made again whatever its size.
     fn is_full(&self) -> bool {
-        let large = self.open.bytes() >= self.shared.epoch_bytes_max;
+        let large =
+            self.open.bytes() >= self.shared.epoch_bytes_max || self.open.digest_bytes_max() >= MESSAGE_BYTES_MAX / 2;
         // With the budget spent, what is there leaves first; one record is taken in any case, so that it goes on.
         !self.epochs.is_remaking() && !self.open.is_empty() && (large || self.shared.budget.is_spent())
     }
@@ -318,14 +361,67 @@ impl ShardTask {
             self.commit(commit).await?;
         }
         let shared = self.shared.clone();
-        self.epochs.put(shared.clock.now_ms());
-        Ok(Box::pin(async move { epoch.deliver(&shared).await }))
+        let put = self.epochs.put(shared.clock.now_ms());
+        let header = (!put.records_only).then(|| self.header(&put)).flatten();
+        Ok(Box::pin(async move { Some(epoch.deliver(&shared, header).await) }))
     }
 
-    fn delivered(&mut self, worked: Worked) {
-        (self.shared.acknowledged)(&worked.digest, &worked.counts);
+    fn delivered(&mut self, worked: Option<Worked>) {
+        if let Some(Worked { digest, counts }) = worked {
+            (self.shared.acknowledged)(&digest, &counts);
+        } else {
+            self.last_word_said = true;
+        }
         self.epochs.acknowledged();
         self.acknowledged_at = self.shared.clock.elapsed();
+    }
+
+    /// Everything of the shard is acknowledged, and windows are to know that nothing follows.
+    fn last_word(&mut self) -> Option<Delivery> {
+        let digests = self.shared.digests.clone().filter(|_| self.ended.is_some() && !self.last_word_said)?;
+        let put = self.epochs.last_word(self.shared.clock.now_ms())?;
+        let messages = Summary::new(digests.constants()).messages(&self.header(&put)?);
+        Some(Box::pin(async move {
+            digests.put(messages).await;
+            None
+        }))
+    }
+
+    /// At the tip of the shard, says how far time has come.
+    fn put_mark(&mut self) {
+        let now = self.shared.clock.elapsed();
+        let due = self.marked_at.is_none_or(|at| now.saturating_sub(at) >= MARK_PERIOD);
+        let Some(digests) = self.shared.digests.clone().filter(|_| due && self.mark.is_none()) else { return };
+        let Some(sent_ms) = self.idle_since_ms else { return };
+        let Some(mark) = self.epochs.mark(sent_ms, self.shared.clock.now_ms()) else { return };
+        let Some(header) = self.header(&mark) else { return };
+        self.marked_at = Some(now);
+        let messages = Summary::new(digests.constants()).messages(&header);
+        // One that hangs is given up with its connection: much later, a fast clock would say too much.
+        let (clock, put) = (self.shared.clock, async move { digests.put_once(messages).await.then_some(mark) });
+        self.mark = Some(Box::pin(async move {
+            tokio::select! {
+                marked = put => marked,
+                () = clock.sleep(MARK_PERIOD) => None,
+            }
+        }));
+    }
+
+    /// What windows are told beside the counts; `None` if nobody computes any.
+    fn header(&self, put: &Put) -> Option<Header> {
+        let place = |at: &Option<SequenceNumber>| at.as_ref().and_then(|at| Sequence::parse(at.as_str()));
+        let range = self.lease.hash_range.map_or(0..=u128::MAX, |range| range.start..=range.end);
+        Some(Header {
+            constants: self.shared.digests.as_ref()?.constants(),
+            shard: self.lease.key.as_str().into(),
+            hash_range: range,
+            parents: self.lease.parents.iter().map(|parent| parent.as_str().into()).collect(),
+            after: place(&put.after),
+            through: place(&put.through),
+            time_ms: put.time_ms,
+            hole_ms: put.hole_ms,
+            end: put.end,
+        })
     }
 
     /// Something is acknowledged that the row does not know.
@@ -333,13 +429,18 @@ impl ShardTask {
         *self.epochs.checkpoint() != self.lease.checkpoint
     }
 
-    fn commit_is_due(&self) -> bool {
+    /// Commits what is acknowledged, if nothing has followed it for a while; and, where windows are computed, until when the
+    /// shard was read.
+    async fn commit_due(&mut self) -> Result<(), LeaseLost> {
         let waited = self.shared.clock.elapsed().saturating_sub(self.acknowledged_at);
-        self.has_news() && waited >= COMMIT_IDLE
+        if self.has_news() && waited < COMMIT_IDLE || !self.has_news() && self.shared.digests.is_none() {
+            return Ok(());
+        }
+        self.commit_acknowledged().await
     }
 
     async fn commit_acknowledged(&mut self) -> Result<(), LeaseLost> {
-        match self.epochs.commit_due(None) {
+        match self.epochs.commit_due(self.idle_since_ms) {
             Some(commit) => self.commit(commit).await,
             None => Ok(()),
         }
@@ -376,7 +477,7 @@ impl ShardTask {
     fn until_next_deadline(&self, delivering: bool) -> Duration {
         let now = self.shared.clock.elapsed();
         let mut deadline = now + Duration::from_secs(60);
-        // As `Epochs::is_due` and `commit_is_due` have it: a deadline that is not acted on would be waited for in vain.
+        // As `Epochs::is_due` and `commit_due` have it: a deadline that is not acted on would be waited for in vain.
         if !delivering && !self.open.is_empty() && !self.epochs.is_remaking() {
             deadline = deadline.min(self.open.opened_at + self.shared.rules.epoch);
         }

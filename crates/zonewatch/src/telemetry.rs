@@ -11,12 +11,14 @@ mod log;
 mod shard_series;
 #[cfg(test)]
 mod table_test;
+mod told;
 mod zone_labels;
 
 pub use acknowledged::count_acknowledged;
 pub use histogram::{ARRIVAL_DELAY, BOUNDS_SECS, DELIVERY_DELAY};
 pub use log::{filter, start_log};
 pub use shard_series::{ShardSeries, ShardView};
+pub use told::count_told;
 pub use zone_labels::ZoneLabels;
 
 use metrics::Unit;
@@ -105,6 +107,16 @@ metrics_table! {
         "Records that the configured filters and the sample kept from an outlet.";
     QUARANTINE_TOTAL = "zonewatch_quarantine_total" Counter Count ["outcome"]
         "Rejects by what became of their bytes.";
+    DIGESTS_TOTAL = "zonewatch_digests_total" Counter Count ["outcome"]
+        "Digests put to the rollup stream: acknowledged, refused, failed (both put again), and marks, which are put once.";
+    DIGESTS_READ_TOTAL = "zonewatch_digests_read_total" Counter Count ["outcome"]
+        "Digests read from the rollup stream: applied, copies, gaps (one before never came), holes, malformed, constants (of another stream's).";
+    WINDOWS_TOTAL = "zonewatch_windows_total" Counter Count ["whole"]
+        "Panes of a key group that were closed, by whether they count every query that was not late.";
+    MISSED_QUERIES_TOTAL = "zonewatch_missed_queries_total" Counter Count []
+        "Queries that found their window closed.";
+    SNAPSHOTS_UNUSABLE_TOTAL = "zonewatch_snapshots_unusable_total" Counter Count []
+        "Rollup shards that were not begun because the snapshot that their lease names is missing or not usable.";
     LIMITS_REACHED_TOTAL = "zonewatch_limits_reached_total" Counter Count ["limit"]
         "How often a limit of the configuration took effect, by its key.";
     HELD_BYTES = "zonewatch_held_bytes" Gauge Bytes []

@@ -1,7 +1,7 @@
 //! Kinesis Data Streams.
 
 use super::failure::sort;
-use crate::{Batch, Call, Consumer, Cursor, Entry, Error, Record, Refused, Start, Subscription, limits};
+use crate::{Batch, Call, Consumer, Create, Cursor, Entry, Error, Record, Refused, Start, Subscription, limits};
 use aws_sdk_kinesis::Client;
 use aws_sdk_kinesis::error::ProvideErrorMetadata;
 use aws_sdk_kinesis::primitives::{Blob, DateTime};
@@ -10,10 +10,16 @@ use bytes::Bytes;
 use lease::{HashRange, SequenceNumber, Shard, ShardId};
 use std::time::Duration;
 
+const DESCRIBE: &str = "kinesis:DescribeStreamSummary";
+const CREATE: &str = "kinesis:CreateStream";
 const LIST_SHARDS: &str = "kinesis:ListShards";
 const GET_SHARD_ITERATOR: &str = "kinesis:GetShardIterator";
 const GET_RECORDS: &str = "kinesis:GetRecords";
 const PUT_RECORDS: &str = "kinesis:PutRecords";
+
+/// A stream is made within half a minute.
+const CREATE_TIMEOUT: Duration = Duration::from_secs(120);
+const CREATE_POLL: Duration = Duration::from_millis(500);
 
 /// A Kinesis stream.
 #[derive(Debug, Clone)]
@@ -41,6 +47,58 @@ impl Stream {
 
     pub(super) fn unusable(&self, action: &'static str, what: &str) -> Error {
         Error::Invalid { action, resource: self.arn.clone(), message: format!("the answer cannot be used: {what}") }
+    }
+
+    async fn ready(&self, create: Create) -> Result<Duration, Error> {
+        let give_up = tokio::time::Instant::now() + CREATE_TIMEOUT;
+        let mut asked = false;
+        loop {
+            match self.retention().await {
+                Ok(Some(retention)) => return Ok(retention),
+                Ok(None) => {}
+                Err(Error::Missing { .. }) if !asked && create == Create::IfMissing => {
+                    self.create().await?;
+                    asked = true;
+                }
+                // A new stream may not be seen for a moment.
+                Err(Error::Missing { .. }) if asked => {}
+                Err(error) => return Err(error),
+            }
+            if tokio::time::Instant::now() >= give_up {
+                let message = format!("the stream is not ACTIVE after {} s", CREATE_TIMEOUT.as_secs());
+                return Err(Error::Unavailable { action: DESCRIBE, resource: self.arn.clone(), message });
+            }
+            tokio::time::sleep(CREATE_POLL).await;
+        }
+    }
+
+    /// How long the stream keeps records; `None` while it is being made.
+    async fn retention(&self) -> Result<Option<Duration>, Error> {
+        let call = self.patient.describe_stream_summary();
+        let call = call.set_stream_name(self.stream_name()).set_stream_arn(self.stream_arn());
+        let answer = call.send().await.map_err(|error| sort(DESCRIBE, &self.arn, &error))?;
+        let summary = answer.stream_description_summary;
+        let summary = summary.ok_or_else(|| self.unusable(DESCRIBE, "it describes nothing"))?;
+        // A stream that is being resharded or deleted can still be read.
+        let creating = summary.stream_status == types::StreamStatus::Creating;
+        let hours = u64::try_from(summary.retention_period_hours).unwrap_or(0);
+        Ok((!creating).then(|| Duration::from_secs(hours * 3600)))
+    }
+
+    async fn create(&self) -> Result<(), Error> {
+        let Some(name) = self.stream_name() else {
+            let message = "a stream that is named by its ARN is not made; create it, or give its name".to_owned();
+            return Err(Error::Missing { action: CREATE, resource: self.arn.clone(), message });
+        };
+        let mode = types::StreamModeDetails::builder().stream_mode(types::StreamMode::Provisioned).build();
+        let mode = mode.map_err(|error| self.unusable(CREATE, &error.to_string()))?;
+        let call = self.patient.create_stream().stream_name(name).shard_count(1).stream_mode_details(mode);
+        match call.send().await {
+            Ok(_) => Ok(()),
+            // Another worker was first.
+            Err(error) if error.code() == Some("ResourceInUseException") => Ok(()),
+            Err(error) => Err(sort(CREATE, &self.arn, &error)),
+        }
     }
 
     async fn list_shards(&self) -> Result<Vec<Shard>, Error> {
@@ -226,6 +284,10 @@ fn nearest_ms(time: DateTime) -> Option<i64> {
 impl crate::Stream for Stream {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn ensure(&self, create: Create) -> Call<'_, Result<Duration, Error>> {
+        Box::pin(self.ready(create))
     }
 
     fn shards(&self) -> Call<'_, Result<Vec<Shard>, Error>> {

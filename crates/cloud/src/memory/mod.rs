@@ -8,11 +8,13 @@ mod delivery;
 mod fan_out;
 mod leases;
 mod shard;
+mod snapshots;
 mod state;
 mod stream;
 
 pub use delivery::DeliveryStream;
 pub use leases::LeaseTable;
+pub use snapshots::Snapshots;
 pub use state::StateTable;
 pub use stream::{Settings, Stream};
 

@@ -3,7 +3,7 @@
 use super::Clock;
 use super::fan_out::Consumers;
 use super::shard::{Closed, ShardLog, sequence};
-use crate::{Batch, Call, Consumer, Cursor, Entry, Error, Record, Refused, Start, Subscription, limits};
+use crate::{Batch, Call, Consumer, Create, Cursor, Entry, Error, Record, Refused, Start, Subscription, limits};
 use lease::{HashRange, Shard, ShardId};
 use std::fmt;
 use std::hash::{DefaultHasher, Hasher};
@@ -252,6 +252,10 @@ impl fmt::Debug for Stream {
 impl crate::Stream for Stream {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn ensure(&self, _create: Create) -> Call<'_, Result<Duration, Error>> {
+        Box::pin(async { Ok(self.settings.retention) })
     }
 
     fn shards(&self) -> Call<'_, Result<Vec<Shard>, Error>> {

@@ -88,6 +88,7 @@ async fn work(config: Config, exposition: Exposition) -> Result<(), Failure> {
     let (clock, worker) = (Clock::real(), pipeline::worker_id(&config));
     let parts = Parts {
         stream: Arc::new(clients.stream(&config.source.stream)),
+        windows: None,
         records,
         quarantine,
         region: region_of(&config.source.stream).unwrap_or(clients.region()).to_owned(),

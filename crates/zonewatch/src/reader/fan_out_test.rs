@@ -87,6 +87,9 @@ impl Stream for Noted {
     fn name(&self) -> &str {
         self.stream.name()
     }
+    fn ensure(&self, create: cloud::Create) -> Call<'_, Result<Duration, Error>> {
+        self.stream.ensure(create)
+    }
     fn shards(&self) -> Call<'_, Result<Vec<Shard>, Error>> {
         self.stream.shards()
     }

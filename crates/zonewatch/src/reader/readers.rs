@@ -159,6 +159,9 @@ mod tests {
         fn name(&self) -> &str {
             self.0.name()
         }
+        fn ensure(&self, create: cloud::Create) -> Call<'_, Result<Duration, Error>> {
+            self.0.ensure(create)
+        }
         fn shards(&self) -> Call<'_, Result<Vec<Shard>, Error>> {
             self.0.shards()
         }

@@ -43,6 +43,43 @@ async fn a_drained_worker_leaves_nothing_behind_and_its_successor_repeats_nothin
 }
 
 #[tokio::test]
+async fn windows_count_every_query_once_whatever_crashes() {
+    let rates = Rates {
+        lost_reply: 0.05,
+        lost_call: 0.05,
+        throttled: 0.05,
+        refused_entry: 0.1,
+        expired: 0.05,
+        ..Rates::none()
+    };
+    let mut world = World::new(3, rates);
+    world.compute_windows(2);
+    for (life, name) in ["a", "b", "c"].iter().enumerate() {
+        let worker = world.worker(name, life as u64, |config| config.source.epoch_secs = 1);
+        for number in 0..100 {
+            world.put(spread(number, 11)).await;
+            if number % 10 == 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+        let so_far = world.delivered().len();
+        world.until("something more delivered", async |world| world.delivered().len() > so_far).await;
+        worker.kill();
+    }
+    let mut last = world.worker("last", 9, |config| config.source.epoch_secs = 1);
+    world.until("every query in a window, or late", async |world| world.counted() >= world.put).await;
+    assert_eq!(world.counted(), world.put);
+    for supervisor in [Some(&mut last.supervisor), last.rollup.as_mut()].into_iter().flatten() {
+        supervisor.drain();
+        supervisor.finished().await.expect("a drain ends well");
+    }
+    assert_eq!(world.counted(), world.put);
+    let shards = world.snapshots().await;
+    assert!(shards.len() == 2, "one snapshot a rollup shard is left: {shards:?}");
+    last.kill();
+}
+
+#[tokio::test]
 async fn crashes_and_failing_calls_lose_nothing() {
     let rates = Rates {
         lost_reply: 0.05,

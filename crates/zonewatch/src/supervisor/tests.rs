@@ -203,6 +203,9 @@ impl Stream for Absent {
     fn name(&self) -> &str {
         "absent"
     }
+    fn ensure(&self, _: cloud::Create) -> cloud::Call<'_, Result<Duration, cloud::Error>> {
+        unreachable!("it is somebody else's")
+    }
     fn shards(&self) -> cloud::Call<'_, Result<Vec<lease::Shard>, cloud::Error>> {
         let (action, resource, message) = ("kinesis:ListShards", "absent".to_owned(), "no such stream".to_owned());
         Box::pin(async { Err(cloud::Error::Missing { action, resource, message }) })

@@ -16,6 +16,10 @@ impl Pane for Ids {
         self.0.len() as u64
     }
 
+    fn bytes(&self) -> usize {
+        4 + 8 * self.0.len()
+    }
+
     fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&(self.0.len() as u32).to_le_bytes());
         self.0.iter().for_each(|id| out.extend_from_slice(&id.to_le_bytes()));

@@ -7,10 +7,13 @@ use crate::pipeline::{self, Parts};
 use crate::supervisor::{self, Ports, Supervisor};
 use bytes::Bytes;
 use cloud::faulty::{Faulty, Rates};
-use cloud::{DeliveryStream, Entry, LeaseTable, StateTable, Stream, memory};
+use cloud::{DeliveryStream, Entry, LeaseTable, Snapshots, StateTable, Stream, memory};
+use detect::message::Pane;
+use detect::pane::Tally;
+use detect::rollup::Closed;
 use lease::{Lease, WorkerId};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -27,11 +30,25 @@ pub(super) struct World {
     pub(super) rates: Rates,
     pub(super) quarantine_rates: Rates,
     pub(super) put: u64,
+    /// If windows are computed.
+    pub(super) windows: Option<WindowsWorld>,
+}
+
+/// What windows need, and what was told of them.
+#[derive(Clone)]
+pub(super) struct WindowsWorld {
+    rollup: Arc<memory::Stream>,
+    leases: Arc<memory::LeaseTable>,
+    state: Arc<memory::StateTable>,
+    pub(super) snapshots: memory::Snapshots,
+    /// What was told of each key group's window, each time.
+    pub(super) told: Arc<Mutex<BTreeMap<(u16, i64), Vec<Closed<Tally>>>>>,
 }
 
 /// A worker and the runtime of its shard tasks.
 pub(super) struct Worker {
     pub(super) supervisor: Supervisor,
+    pub(super) rollup: Option<Supervisor>,
     pub(super) budget: Budget,
     pub(super) runtime: Option<tokio::runtime::Runtime>,
 }
@@ -39,7 +56,7 @@ pub(super) struct Worker {
 impl Worker {
     /// Ends it as `kill -9` would: no drain, no release.
     pub(super) fn kill(mut self) {
-        drop(self.supervisor);
+        drop((self.supervisor, self.rollup));
         self.runtime.take().expect("a worker is killed once").shutdown_background();
     }
 }
@@ -58,6 +75,7 @@ impl World {
             rates,
             quarantine_rates: Rates::none(),
             put: 0,
+            windows: None,
         }
     }
 
@@ -93,12 +111,60 @@ impl World {
         change(&mut config);
         let pipeline = self.pipeline(name, seed, &config);
         let budget = pipeline.shared.budget.clone();
-        let spawn = {
-            let _entered = runtime.enter();
-            pipeline::spawner(pipeline.shared)
+        let _entered = runtime.enter();
+        let supervisor = self.supervisor(name, seed, &config, pipeline::spawner(pipeline.shared));
+        let rollup = pipeline.windows.map(|windows| self.rollup(name, seed, &config, windows));
+        drop(_entered);
+        Worker { supervisor, rollup, budget, runtime: Some(runtime) }
+    }
+
+    /// Windows are computed from now on, over a rollup stream of `shards`.
+    pub(super) fn compute_windows(&mut self, shards: usize) {
+        let clock = self.clock;
+        let rollup = memory::Stream::new("rollup", shards, Arc::new(move || clock.now_ms()));
+        self.windows = Some(WindowsWorld {
+            rollup: Arc::new(rollup),
+            leases: Arc::new(memory::LeaseTable::new("rollup-leases")),
+            state: Arc::new(memory::StateTable::new("rollup-state")),
+            snapshots: memory::Snapshots::default(),
+            told: Arc::default(),
+        });
+    }
+
+    fn windows(&self, seed: u64) -> Option<pipeline::Windows> {
+        let WindowsWorld { rollup, leases, snapshots, told, .. } = self.windows.clone()?;
+        let rates = || self.rates.clone();
+        Some(pipeline::Windows {
+            rollup: Arc::new(Faulty::new(rollup as Arc<dyn Stream>, rates(), seed + 11)),
+            table: Arc::new(Faulty::new(leases as Arc<dyn LeaseTable>, rates(), seed + 12)),
+            snapshots: Arc::new(Faulty::new(Arc::new(snapshots) as Arc<dyn Snapshots>, rates(), seed + 13)),
+            retention: Duration::from_secs(24 * 3600),
+            save_period: Duration::from_secs(20),
+            told: Box::new(move |group, what| {
+                let mut told = told.lock().expect("nobody panics here");
+                for closed in &what.closed {
+                    told.entry((group, closed.start_ms)).or_default().push(closed.clone());
+                }
+            }),
+        })
+    }
+
+    /// The names of the snapshots that are stored.
+    pub(super) async fn snapshots(&self) -> Vec<String> {
+        let windows = self.windows.as_ref().expect("windows are computed");
+        windows.snapshots.list("").await.expect("memory answers")
+    }
+
+    /// Queries that windows, late, future and missed ones come to; every window told the same each time.
+    pub(super) fn counted(&self) -> u64 {
+        let told = self.windows.as_ref().expect("windows are computed").told.lock().expect("nobody panics here");
+        let count = |times: &Vec<Closed<Tally>>| {
+            assert!(times.iter().all(|closed| *closed == times[0]), "told differently: {times:#?}");
+            let beside =
+                times[0].beside.values().map(|beside| beside.late + beside.future + beside.missed).sum::<u64>();
+            times[0].zones.values().map(Pane::count).sum::<u64>() + beside
         };
-        let supervisor = self.supervisor(name, seed, &config, spawn);
-        Worker { supervisor, budget, runtime: Some(runtime) }
+        told.values().map(count).sum()
     }
 
     pub(super) fn pipeline(&self, name: &str, seed: u64, config: &Config) -> pipeline::Pipeline {
@@ -108,6 +174,7 @@ impl World {
         let quarantine = Faulty::new(quarantine, self.quarantine_rates.clone(), seed + 3);
         let parts = Parts {
             stream: Arc::new(Faulty::new(self.source.clone() as Arc<dyn Stream>, self.rates.clone(), seed + 1)),
+            windows: self.windows(seed),
             records: vec![Arc::new(firehose)],
             quarantine: Some(Arc::new(quarantine)),
             region: "us-east-1".into(),
@@ -128,6 +195,18 @@ impl World {
         let settings = pipeline::coordination(config, &WorkerId::new(name));
         let build = move || -> futures_util::future::BoxFuture<'static, _> { Box::pin(async move { Ok(ports) }) };
         supervisor::start(settings, self.clock, build, spawn)
+    }
+
+    fn rollup(&self, name: &str, seed: u64, config: &Config, shared: Arc<crate::rollup_task::Shared>) -> Supervisor {
+        let WindowsWorld { rollup, leases, state, .. } = self.windows.clone().expect("windows are computed");
+        let ports = Ports {
+            table: Arc::new(Faulty::new(leases as Arc<dyn LeaseTable>, self.rates.clone(), seed + 14)),
+            state: Arc::new(Faulty::new(state as Arc<dyn StateTable>, self.rates.clone(), seed + 15)),
+            stream: rollup,
+        };
+        let settings = pipeline::rollup_coordination(config, &WorkerId::new(name));
+        let build = move || -> futures_util::future::BoxFuture<'static, _> { Box::pin(async move { Ok(ports) }) };
+        supervisor::start(settings, self.clock, build, pipeline::rollup_spawner(shared))
     }
 
     /// The event ids that Firehose acknowledged, with how often.
