@@ -86,6 +86,18 @@ impl Emulator {
         }
     }
 
+    /// Makes an empty bucket.
+    pub fn create_bucket(&self, bucket: &str) {
+        self.s3("PUT", &format!("/{bucket}"));
+    }
+
+    /// The names of a bucket's objects that begin so; the first thousand.
+    pub fn objects(&self, bucket: &str, prefix: &str) -> Vec<String> {
+        let text = self.s3("GET", &format!("/{bucket}?list-type=2&prefix={prefix}")).text();
+        let after = text.split("<Key>").skip(1).filter_map(|rest| rest.split_once("</Key>"));
+        after.map(|(key, _)| key.to_owned()).collect()
+    }
+
     /// An S3 call: method and `/bucket/key`.
     fn s3(&self, method: &str, path: &str) -> http::Response {
         let authorization = authorization("s3");

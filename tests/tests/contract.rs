@@ -3,14 +3,14 @@
 //! `contract_emulators.rs` runs the same suite on emulators of AWS.
 
 use cloud::faulty::{Faulty, Rates};
-use cloud::memory::{Clock, DeliveryStream, LeaseTable, StateTable, Stream};
+use cloud::memory::{Clock, DeliveryStream, LeaseTable, Snapshots, StateTable, Stream};
 use cloud::{Create, LeaseTable as _};
 use lease::ShardId;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 use zonewatch_tests::contract::streams::{Reshard, Streamed};
-use zonewatch_tests::contract::{deliveries, state, streams, subscriptions, tables};
+use zonewatch_tests::contract::{deliveries, snapshots, state, streams, subscriptions, tables};
 
 struct Memory(Arc<Stream>);
 
@@ -43,6 +43,7 @@ async fn a_stream_in_memory_keeps_the_contract() {
     streams::a_split_shard_ends_and_names_its_children(&streamed()).await;
     streams::merged_shards_have_one_child_with_two_parents(&streamed()).await;
     streams::puts_keep_to_their_limits(&streamed()).await;
+    streams::a_stream_says_how_long_it_keeps_records(&streamed()).await;
     streams::what_is_not_there_is_missing(&streamed()).await;
 }
 
@@ -83,6 +84,12 @@ async fn a_lease_table_in_memory_shows_strangers_as_told() {
 #[tokio::test]
 async fn a_state_table_in_memory_keeps_the_contract() {
     state::keeps_the_contract(|| Faulty::new(Arc::new(StateTable::new("state")), Rates::none(), 0)).await;
+}
+
+#[tokio::test]
+async fn snapshots_in_memory_keep_the_contract() {
+    snapshots::objects_stay_until_they_are_deleted(&Snapshots::default()).await;
+    snapshots::every_page_is_listed(&Snapshots::default()).await;
 }
 
 #[tokio::test]

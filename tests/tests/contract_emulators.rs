@@ -2,9 +2,11 @@
 //!
 //! Run by `cargo xtask test`, which starts the emulators and says where they are.
 
+use bytes::Bytes;
 use cloud::aws::Allowed;
 use cloud::{
-    Create, DeliveryStream as _, Error, LeaseTable as _, Scan, StateTable as _, Stream as _, Unreadable, WriteError,
+    Create, DeliveryStream as _, Error, LeaseTable as _, Scan, Snapshots as _, StateTable as _, Stream as _,
+    Unreadable, WriteError,
 };
 use lease::{Member, ShardId, Standing, WorkerId, Write};
 use serde_json::{Value, json};
@@ -13,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use zonewatch_tests::contract::emulated::{self, clients};
 use zonewatch_tests::contract::streams::Streamed;
-use zonewatch_tests::contract::{deliveries, state, streams, subscriptions, tables};
+use zonewatch_tests::contract::{deliveries, snapshots, state, streams, subscriptions, tables};
 use zonewatch_tests::emulators::{Delivery, Emulator, Stream, unique};
 
 /// A new stream of two shards, called by what `name` makes of it.
@@ -30,6 +32,7 @@ async fn records_pass_through_a_kinesis_stream() {
     let streamed = streamed().await;
     streams::shards_cover_every_hash_key(&streamed).await;
     streams::puts_keep_to_their_limits(&streamed).await;
+    streams::a_stream_says_how_long_it_keeps_records(&streamed).await;
     streams::what_is_not_there_is_missing(&streamed).await;
     streams::records_come_back_in_order(&streamed).await;
 }
@@ -316,6 +319,41 @@ async fn a_firehose_stream_keeps_the_contract() {
     let before = made.objects().len();
     assert!(clients(&Emulator::aws()).await.inspect().try_deliver(&made.name).await.is_ok());
     assert_eq!(made.objects().len(), before);
+}
+
+#[tokio::test]
+async fn a_bucket_keeps_the_contract_of_snapshots() {
+    let bucket = unique("snapshots");
+    Emulator::aws().create_bucket(&bucket);
+    let clients = clients(&Emulator::aws()).await;
+    snapshots::objects_stay_until_they_are_deleted(&clients.snapshots(&bucket, "app/").unwrap()).await;
+    snapshots::every_page_is_listed(&clients.snapshots(&bucket, "other/").unwrap()).await;
+    // Neither sees what is the other's.
+    assert_eq!(clients.snapshots(&bucket, "app/").unwrap().list("many/").await, Ok(Vec::new()));
+}
+
+#[tokio::test]
+async fn a_missing_bucket_is_named_by_arn_and_action() {
+    let snapshots = clients(&Emulator::aws()).await.snapshots("not-there", "app/").unwrap();
+    for error in [
+        snapshots.check().await.unwrap_err(),
+        snapshots.put("s/1-0", Bytes::new()).await.unwrap_err(),
+        snapshots.get("s/1-0").await.unwrap_err(),
+        snapshots.list("").await.unwrap_err(),
+    ] {
+        assert!(matches!(error, Error::Missing { .. }), "{error:?}");
+        assert!(error.to_string().contains(" on arn:aws:s3:::not-there: "), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_missing_stream_is_made_once_with_one_shard() {
+    let stream = clients(&Emulator::kinesis()).await.stream(&unique("rollup"));
+    assert!(matches!(stream.ensure(Create::Never).await, Err(Error::Missing { .. })));
+    let day = std::time::Duration::from_secs(24 * 3600);
+    assert_eq!(stream.ensure(Create::IfMissing).await, Ok(day));
+    assert_eq!(stream.ensure(Create::IfMissing).await, Ok(day));
+    assert_eq!(stream.shards().await.unwrap().len(), 1);
 }
 
 #[tokio::test]

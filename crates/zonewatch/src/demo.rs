@@ -10,7 +10,8 @@ use crate::pipeline::{self, Parts, Pipeline};
 use crate::reference;
 use crate::supervisor::{self, Supervisor};
 use bytes::Bytes;
-use cloud::{DeliveryStream, Entry, LeaseTable, Stream, limits, memory};
+use cloud::{DeliveryStream, Entry, Error, LeaseTable, Stream, limits, memory};
+use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -31,6 +32,8 @@ const FAILOVER_SECS: f64 = 10.0;
 /// The grain of the status page's time on the wall, and the least of the day's: the worker's own.
 const SLOT_SECS: f64 = 1.0;
 const SLOT_MIN: Duration = Duration::from_secs(10);
+/// Wall time between two snapshots.
+const SAVE_SECS: f64 = 60.0;
 /// Wall time given to the drain.
 const DRAIN_MAX: Duration = Duration::from_secs(9);
 
@@ -39,6 +42,8 @@ pub struct Demo {
     /// For the listeners.
     pub pipeline: Pipeline,
     supervisor: Supervisor,
+    /// Of the rollup stream's shards.
+    rollup: Supervisor,
     feeder: JoinHandle<()>,
     delivered: Arc<memory::DeliveryStream>,
 }
@@ -62,12 +67,22 @@ pub fn start(feed: Feed, clock: Clock, speed: f64) -> Result<Demo, String> {
         ..memory::Settings::default()
     };
     let now: memory::Clock = Arc::new(move || clock.now_ms());
-    let stream = Arc::new(memory::Stream::with_settings(&config.source.stream, SHARDS, now, kept));
+    let stream = Arc::new(memory::Stream::with_settings(&config.source.stream, SHARDS, now.clone(), kept.clone()));
+    let rollup_name = format!("{}-rollup", config.worker.app);
+    let rollup: Arc<dyn Stream> = Arc::new(memory::Stream::with_settings(&rollup_name, 1, now, kept.clone()));
+    let rollup_table: Arc<dyn LeaseTable> = Arc::new(memory::LeaseTable::new(&rollup_name));
     let delivered = Arc::new(memory::DeliveryStream::handing_to("demo", |_: &[Bytes]| {}));
     let worker = pipeline::worker_id(&config);
     let parts = Parts {
         stream: stream.clone(),
-        windows: None,
+        windows: Some(pipeline::Windows {
+            rollup: rollup.clone(),
+            table: rollup_table.clone(),
+            snapshots: Arc::new(memory::Snapshots::default()),
+            retention: kept.retention,
+            save_period: Duration::from_secs_f64(SAVE_SECS * speed),
+            told: Box::new(|_, _| {}),
+        }),
         records: vec![delivered.clone() as Arc<dyn DeliveryStream>],
         quarantine: None,
         region: "us-east-1".to_owned(),
@@ -83,10 +98,22 @@ pub fn start(feed: Feed, clock: Clock, speed: f64) -> Result<Demo, String> {
         stream: stream.clone(),
     };
     let spawn = pipeline::spawner(Arc::clone(&pipeline.shared));
-    let build_ports = move || -> futures_util::future::BoxFuture<'static, _> { Box::pin(async move { Ok(ports) }) };
-    let supervisor = supervisor::start(pipeline::coordination(&config, &worker), clock, build_ports, spawn);
+    let supervisor = supervisor::start(pipeline::coordination(&config, &worker), clock, ready(ports), spawn);
+    let rollup_ports = supervisor::Ports {
+        table: rollup_table,
+        state: Arc::new(memory::StateTable::new(&format!("{rollup_name}-state"))),
+        stream: rollup,
+    };
+    let windows = pipeline.windows.clone().expect("the demo computes windows");
+    let (settings, spawn) = (pipeline::rollup_coordination(&config, &worker), pipeline::rollup_spawner(windows));
+    let rollup = supervisor::start(settings, clock, ready(rollup_ports), spawn);
     let feeder = tokio::spawn(feed_for_ever(feed, self::feed, stream, clock));
-    Ok(Demo { pipeline, supervisor, feeder, delivered })
+    Ok(Demo { pipeline, supervisor, rollup, feeder, delivered })
+}
+
+/// Ports that need no making.
+fn ready(ports: supervisor::Ports) -> impl FnOnce() -> BoxFuture<'static, Result<supervisor::Ports, Error>> {
+    move || Box::pin(async move { Ok(ports) })
 }
 
 /// A worker's configuration, its pauses stretched by the clock's speed so that they keep their length on the wall.
@@ -110,19 +137,22 @@ impl Demo {
 
     /// Waits until coordination ends by itself, which it does only on failure.
     pub async fn failed(&mut self) -> String {
-        match self.supervisor.finished().await {
-            Ok(()) => "coordination ended".to_owned(),
-            Err(fatal) => fatal.to_string(),
-        }
+        let ended = tokio::select! {
+            ended = self.supervisor.finished() => ended,
+            ended = self.rollup.finished() => ended,
+        };
+        ended.map_or_else(|fatal| fatal.to_string(), |()| "coordination ended".to_owned())
     }
 
     /// Ends it as a worker ends: what was read is delivered, committed, and the leases are released.
     pub async fn stop(mut self) -> Ended {
         self.feeder.abort();
         self.supervisor.drain();
-        let drained = tokio::time::timeout(DRAIN_MAX, self.supervisor.finished()).await;
+        self.rollup.drain();
+        let both = futures_util::future::try_join(self.supervisor.finished(), self.rollup.finished());
+        let drained = tokio::time::timeout(DRAIN_MAX, both).await;
         Ended {
-            released: matches!(drained, Ok(Ok(()))),
+            released: matches!(drained, Ok(Ok(_))),
             entries: self.delivered.entries_total(),
             delivered_bytes: self.delivered.bytes_total(),
         }

@@ -8,6 +8,7 @@
 pub mod answers;
 pub mod deliveries;
 pub mod emulated;
+pub mod snapshots;
 pub mod state;
 pub mod streams;
 pub mod subscriptions;

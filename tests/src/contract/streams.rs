@@ -229,6 +229,14 @@ pub async fn puts_keep_to_their_limits(streamed: &Streamed) {
     assert!(streamed.texts(&shards[0].id, &Start::TrimHorizon).await.is_empty());
 }
 
+/// A stream that is there is ready, and says how long it keeps records.
+pub async fn a_stream_says_how_long_it_keeps_records(streamed: &Streamed) {
+    let day = std::time::Duration::from_secs(24 * 3600);
+    for create in [cloud::Create::Never, cloud::Create::IfMissing] {
+        assert_eq!(streamed.stream.ensure(create).await, Ok(day));
+    }
+}
+
 /// What is not there is missing, and the error says what and where.
 pub async fn what_is_not_there_is_missing(streamed: &Streamed) {
     let nowhere = ShardId::new("shardId-000000000099");

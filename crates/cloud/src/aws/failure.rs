@@ -11,7 +11,7 @@ use std::time::Duration;
 const THROTTLED_PAUSE: Duration = Duration::from_secs(1);
 
 /// Codes that say: not now, and nothing happened.
-const THROTTLED: [&str; 13] = [
+const THROTTLED: [&str; 14] = [
     "ProvisionedThroughputExceededException",
     "LimitExceededException",
     "KMSThrottlingException",
@@ -25,6 +25,7 @@ const THROTTLED: [&str; 13] = [
     "ResourceInUseException",
     "TransactionConflictException",
     "ReplicatedWriteConflictException",
+    "SlowDown",
 ];
 
 /// Codes that say: not you, or not with this key, until a person acts.

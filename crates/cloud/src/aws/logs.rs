@@ -4,20 +4,14 @@
 //! connections and time-outs are the SDK's own.
 
 use super::failure::{Answer, chain, code};
+use super::plain::{self, Signed};
 use crate::Error;
 use aws_config::SdkConfig;
-use aws_sdk_kinesis::config::{Credentials, ProvideCredentials};
+use aws_sdk_kinesis::config::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
-use aws_smithy_runtime::client::orchestrator::operation::Operation;
 use aws_smithy_runtime_api::box_error::BoxError;
-use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
-use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
-use aws_smithy_types::body::SdkBody;
-use aws_types::service_config::ServiceConfigKey;
 use serde_json::{Value, json};
-use std::convert::Infallible;
 use std::time::SystemTime;
 
 const FILTERS: &str = "logs:DescribeSubscriptionFilters";
@@ -50,7 +44,8 @@ pub struct Logs {
 impl Logs {
     pub(super) fn new(config: SdkConfig, region: &str, partition: &str) -> Self {
         let suffix = if partition == "aws-cn" { ".cn" } else { "" };
-        let endpoint = configured(&config).unwrap_or_else(|| format!("https://logs.{region}.amazonaws.com{suffix}"));
+        let endpoint = plain::configured(&config, "CloudWatch Logs")
+            .unwrap_or_else(|| format!("https://logs.{region}.amazonaws.com{suffix}"));
         let arn_start = format!("arn:{partition}:logs:{region}:*:log-group:");
         Self { config, region: region.to_owned(), endpoint: endpoint.trim_end_matches('/').to_owned(), arn_start }
     }
@@ -104,34 +99,11 @@ impl Logs {
     async fn call(&self, action: &'static str, resource: &str, request: &Value) -> Result<Value, Error> {
         let unavailable = |message| Error::Unavailable { action, resource: resource.to_owned(), message };
         let invalid = |message| Error::Invalid { action, resource: resource.to_owned(), message };
-        let provider = self.config.credentials_provider().expect("the default chain is always set");
-        let credentials = provider.provide_credentials().await.map_err(|error| unavailable(chain(&error)))?;
+        let credentials = plain::credentials(&self.config, action, resource).await?;
         let body = request.to_string();
-        let signed = self.signed(action, &body, credentials).map_err(|error| invalid(chain(error.as_ref())))?;
-        let client = self.config.http_client().expect("every set of clients is given one");
-        let operation = Operation::builder()
-            .service_name("logs")
-            .operation_name(action)
-            .http_client(client)
-            .endpoint_url(&self.endpoint)
-            // Its signature is in it already.
-            .no_auth()
-            .no_retry()
-            .timeout_config(self.config.timeout_config().cloned().unwrap_or_else(|| {
-                aws_config::timeout::TimeoutConfig::builder()
-                    .operation_attempt_timeout(super::DATA_ATTEMPT_TIMEOUT)
-                    .build()
-            }))
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .serializer(|request: Signed| request.into_http())
-            .deserializer::<_, Infallible>(|answer: &HttpResponse| {
-                Ok((answer.status().as_u16(), answer.body().bytes().unwrap_or_default().to_vec()))
-            })
-            .build();
-        let (status, body) = operation.invoke(signed).await.map_err(|error| match error {
-            SdkError::ConstructionFailure(_) => invalid(chain(&error)),
-            _ => unavailable(chain(&error)),
-        })?;
+        let signed = self.signed(action, body, credentials).map_err(|error| invalid(chain(error.as_ref())))?;
+        let answer = plain::send(&self.config, "logs", action, resource, &self.endpoint, signed).await?;
+        let (status, body) = (answer.status, answer.body);
         if status != 200 {
             let said: Value = serde_json::from_slice(&body).unwrap_or_default();
             let message = said["message"].as_str().or(said["Message"].as_str()).unwrap_or("no message");
@@ -140,7 +112,7 @@ impl Logs {
         serde_json::from_slice(&body).map_err(|error| unavailable(format!("the answer is no JSON: {error}")))
     }
 
-    fn signed(&self, action: &str, body: &str, credentials: Credentials) -> Result<Signed, BoxError> {
+    fn signed(&self, action: &str, body: String, credentials: Credentials) -> Result<Signed, BoxError> {
         let target = format!("Logs_20140328.{}", action.trim_start_matches("logs:"));
         let headers = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", &target)];
         let identity = credentials.into();
@@ -157,35 +129,8 @@ impl Logs {
         let (signature, _) = sign(request, &params)?.into_parts();
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         let headers = headers.into_iter().chain(signature.headers()).map(owned).collect();
-        Ok(Signed { headers, body: body.to_owned() })
+        Ok(Signed { method: "POST", path: "/".to_owned(), headers, body: body.into() })
     }
-}
-
-/// Everything of a request but where it goes.
-#[derive(Debug)]
-struct Signed {
-    headers: Vec<(String, String)>,
-    body: String,
-}
-
-impl Signed {
-    fn into_http(self) -> Result<HttpRequest, BoxError> {
-        let mut request = HttpRequest::new(SdkBody::from(self.body));
-        request.set_method("POST")?;
-        request.set_uri("/")?;
-        for (name, value) in self.headers {
-            request.headers_mut().try_insert(name, value)?;
-        }
-        Ok(request)
-    }
-}
-
-/// The endpoint that the environment or a profile names for this service, or for all.
-fn configured(config: &SdkConfig) -> Option<String> {
-    let key = ServiceConfigKey::builder().service_id("CloudWatch Logs").env("AWS_ENDPOINT_URL").profile("endpoint_url");
-    let key = key.build().expect("all three parts are given");
-    let own = config.service_config().and_then(|settings| settings.load_config(key));
-    own.or_else(|| config.endpoint_url().map(str::to_owned))
 }
 
 #[cfg(test)]
@@ -196,7 +141,7 @@ mod tests {
     fn a_call_is_signed_for_the_service_and_region_with_all_its_headers() {
         let logs = Logs::new(SdkConfig::builder().build(), "us-east-1", "aws");
         let credentials = Credentials::new("AKID", "secret", Some("token".into()), None, "test");
-        let request = logs.signed(FILTERS, "{}", credentials).unwrap().into_http().unwrap();
+        let request = logs.signed(FILTERS, "{}".into(), credentials).unwrap().into_http().unwrap();
         let header = |name: &str| request.headers().get(name).unwrap_or_default();
         assert_eq!(header("x-amz-target"), "Logs_20140328.DescribeSubscriptionFilters");
         assert_eq!(header("x-amz-security-token"), "token");

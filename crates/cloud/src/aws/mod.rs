@@ -13,7 +13,9 @@ mod inspect;
 mod kinesis;
 mod logs;
 mod member;
+mod plain;
 mod row;
+mod s3;
 mod state;
 mod table;
 mod watch;
@@ -23,6 +25,7 @@ pub use firehose::DeliveryStream;
 pub use inspect::{Allowed, Inspect, StreamSummary, TableSummary};
 pub use kinesis::Stream;
 pub use logs::{Logs, Subscription};
+pub use s3::Snapshots;
 pub use state::StateTable;
 pub use watch::{Clock, Seen, Watch};
 
@@ -148,6 +151,11 @@ impl Clients {
         let patient = aws_sdk_firehose::Client::new(&self.patient);
         let once = aws_sdk_firehose::Client::new(&self.once);
         DeliveryStream::new(patient, once, name, self.arn("firehose", "deliverystream/", name))
+    }
+
+    /// Snapshots in a bucket, under `prefix`, which ends with a slash.
+    pub fn snapshots(&self, bucket: &str, prefix: &str) -> Result<Snapshots, Error> {
+        Snapshots::new(self.once.clone(), bucket, prefix.to_owned(), &self.region, self.partition())
     }
 
     /// A look at the services, for people.

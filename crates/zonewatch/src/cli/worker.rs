@@ -3,12 +3,13 @@
 use super::Failure;
 use crate::clock::Clock;
 use crate::config::{self, Config};
-use crate::pipeline::{self, Parts};
-use crate::supervisor::{self, Supervisor};
+use crate::pipeline::{self, Parts, Windows};
+use crate::supervisor::{self, Fatal, Supervisor};
 use crate::telemetry::{self, Exposition};
 use crate::{http, reference};
 use cloud::aws::Clients;
-use cloud::{DeliveryStream, Error, Stream};
+use cloud::{Create, DeliveryStream, Error, Snapshots as _, Stream};
+use futures_util::future::BoxFuture;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,6 +21,8 @@ use tracing::{info, warn};
 /// From the signal to the end. Orchestrators kill after 10 s or more; a killed worker's leases are taken only after the
 /// failover time.
 const DRAIN_MAX: Duration = Duration::from_millis(9_500);
+/// Between two snapshots of a rollup shard: what is read again after a crash.
+const SAVE_PERIOD: Duration = Duration::from_secs(60);
 /// What open HTTP answers may add to it.
 const LAST_ANSWERS_MAX: Duration = Duration::from_millis(300);
 
@@ -77,7 +80,7 @@ async fn work(config: Config, exposition: Exposition) -> Result<(), Failure> {
     let people = http::bind(config.http.people, "http.people").await.map_err(Failure::run)?;
     let reference = reference::follow(config.enrich.clone()).map_err(Failure::usage)?;
 
-    let Reached { clients, records, quarantine } = tokio::select! {
+    let Reached { clients, records, quarantine, windows } = tokio::select! {
         reached = reach(&config) => reached?,
         // Services that do not answer are waited for a minute and more, and nothing is held yet.
         name = signals.next() => {
@@ -88,7 +91,7 @@ async fn work(config: Config, exposition: Exposition) -> Result<(), Failure> {
     let (clock, worker) = (Clock::real(), pipeline::worker_id(&config));
     let parts = Parts {
         stream: Arc::new(clients.stream(&config.source.stream)),
-        windows: None,
+        windows,
         records,
         quarantine,
         region: region_of(&config.source.stream).unwrap_or(clients.region()).to_owned(),
@@ -100,17 +103,14 @@ async fn work(config: Config, exposition: Exposition) -> Result<(), Failure> {
     let pipeline = pipeline::assemble(&config, parts).map_err(Failure::run)?;
     let settings = pipeline::coordination(&config, &worker);
     let (stream, table, state) = (config.source.stream.clone(), table_of(&config), state_table_of(&config));
-    // Renewals have connections of their own, on the runtime that makes them.
-    let build_ports = move || -> futures_util::future::BoxFuture<'static, Result<supervisor::Ports, Error>> {
-        Box::pin(async move {
-            let clients = Clients::from_env().await?;
-            let stream: Arc<dyn Stream> = Arc::new(clients.stream(&stream));
-            let (table, state) = (clients.lease_table(&table), clients.state_table(&state));
-            Ok(supervisor::Ports { table: Arc::new(table), state: Arc::new(state), stream })
-        })
-    };
     let spawn = pipeline::spawner(Arc::clone(&pipeline.shared));
-    let supervisor = supervisor::start(settings, clock, build_ports, spawn);
+    let supervisor = supervisor::start(settings, clock, ports(stream, table, state), spawn);
+    let rollup = pipeline.windows.clone().map(|windows| {
+        let (stream, table) = (rollup_stream_of(&config), rollup_app_of(&config));
+        let (ports, spawn) =
+            (ports(stream, table.clone(), format!("{table}-state")), pipeline::rollup_spawner(windows));
+        supervisor::start(pipeline::rollup_coordination(&config, &worker), clock, ports, spawn)
+    });
 
     let (stop, stopped) = watch::channel(false);
     let ready = pipeline::readiness(supervisor.board());
@@ -122,10 +122,27 @@ async fn work(config: Config, exposition: Exposition) -> Result<(), Failure> {
     if let (Ok(operations), Ok(people)) = shown {
         info!(%worker, stream = config.source.stream, table = table_of(&config), %operations, %people, "worker starting");
     }
-    let outcome = until_the_end(supervisor, &mut signals).await;
+    let supervisors = [supervisor].into_iter().chain(rollup).collect();
+    let outcome = until_the_end(supervisors, &mut signals).await;
     stop.send_replace(true);
     let _ = tokio::time::timeout(LAST_ANSWERS_MAX, futures_util::future::join_all(listeners)).await;
     outcome
+}
+
+/// Renewals have connections of their own, on the runtime that makes them.
+fn ports(
+    stream: String,
+    table: String,
+    state: String,
+) -> impl FnOnce() -> BoxFuture<'static, Result<supervisor::Ports, Error>> {
+    move || {
+        Box::pin(async move {
+            let clients = Clients::from_env().await?;
+            let stream: Arc<dyn Stream> = Arc::new(clients.stream(&stream));
+            let (table, state) = (clients.lease_table(&table), clients.state_table(&state));
+            Ok(supervisor::Ports { table: Arc::new(table), state: Arc::new(state), stream })
+        })
+    }
 }
 
 /// What a worker needs to have found before it begins.
@@ -133,6 +150,7 @@ struct Reached {
     clients: Clients,
     records: Vec<Arc<dyn DeliveryStream>>,
     quarantine: Option<Arc<dyn DeliveryStream>>,
+    windows: Option<Windows>,
 }
 
 async fn reach(config: &Config) -> Result<Reached, Failure> {
@@ -140,28 +158,52 @@ async fn reach(config: &Config) -> Result<Reached, Failure> {
     let records = delivery_streams(&clients, &config.records.delivery_streams).await?;
     let quarantine = Some(config.quarantine.delivery_stream.clone()).filter(|name| !name.is_empty());
     let quarantine = delivery_streams(&clients, quarantine.as_slice()).await?.pop();
-    Ok(Reached { clients, records, quarantine })
+    let windows = if config.detect.enabled { Some(windows(&clients, config).await?) } else { None };
+    Ok(Reached { clients, records, quarantine, windows })
+}
+
+/// What windows need; makes the rollup stream if it is missing.
+async fn windows(clients: &Clients, config: &Config) -> Result<Windows, Failure> {
+    let failed = |error: Error| Failure::run(error.to_string());
+    let snapshots = clients.snapshots(&config.detect.bucket, &format!("{}/", config.worker.app)).map_err(failed)?;
+    snapshots.check().await.map_err(failed)?;
+    let rollup = clients.stream(&rollup_stream_of(config));
+    let create = if config.leases.create { Create::IfMissing } else { Create::Never };
+    rollup.ensure(create).await.map_err(failed)?;
+    let retention = clients.stream(&config.source.stream).ensure(Create::Never).await.map_err(failed)?;
+    Ok(Windows {
+        rollup: Arc::new(rollup),
+        table: Arc::new(clients.lease_table(&rollup_app_of(config))),
+        snapshots: Arc::new(snapshots),
+        retention,
+        save_period: SAVE_PERIOD,
+        told: Box::new(|_, _| {}),
+    })
 }
 
 /// Waits for a signal, then for the drain.
-async fn until_the_end(mut supervisor: Supervisor, signals: &mut Signals) -> Result<(), Failure> {
+async fn until_the_end(mut supervisors: Vec<Supervisor>, signals: &mut Signals) -> Result<(), Failure> {
+    let failed = |fatal: Fatal| Failure::run(fatal.to_string());
+    let first =
+        futures_util::future::select_all(supervisors.iter_mut().map(|supervisor| Box::pin(supervisor.finished())));
     tokio::select! {
-        outcome = supervisor.finished() => return outcome.map_err(|fatal| Failure::run(fatal.to_string())),
+        (outcome, ..) = first => return outcome.map_err(failed),
         name = signals.next() => info!(signal = name, "draining: every shard is finished and its lease released"),
     }
-    supervisor.drain();
+    supervisors.iter().for_each(Supervisor::drain);
+    let all = futures_util::future::try_join_all(supervisors.iter_mut().map(Supervisor::finished));
     let drained = tokio::select! {
-        drained = tokio::time::timeout(DRAIN_MAX, supervisor.finished()) => drained.ok(),
+        drained = tokio::time::timeout(DRAIN_MAX, all) => drained.ok(),
         _ = signals.next() => None,
     };
     match drained {
-        Some(Ok(())) => {
+        Some(Ok(_)) => {
             info!("drained: every lease is released");
             Ok(())
         }
-        Some(Err(fatal)) => Err(Failure::run(fatal.to_string())),
+        Some(Err(fatal)) => Err(failed(fatal)),
         None => {
-            let held = supervisor.status().held;
+            let held: Vec<_> = supervisors.iter().flat_map(|supervisor| supervisor.status().held).collect();
             let shards: Vec<&str> = held.iter().take(10).map(|lease| lease.shard.as_str()).collect();
             Err(Failure::run(format!(
                 "stopped before the drain ended: {} leases were not released ({}); what was not acknowledged is delivered \
@@ -200,6 +242,16 @@ pub(super) fn table_of(config: &Config) -> String {
 /// The table of workers.
 fn state_table_of(config: &Config) -> String {
     format!("{}-state", config.worker.app)
+}
+
+/// The rollup stream's leases are those of an application of their own.
+fn rollup_app_of(config: &Config) -> String {
+    format!("{}-rollup", config.worker.app)
+}
+
+fn rollup_stream_of(config: &Config) -> String {
+    let named = &config.detect.rollup_stream;
+    if named.is_empty() { rollup_app_of(config) } else { named.clone() }
 }
 
 /// The Region in a stream's ARN.

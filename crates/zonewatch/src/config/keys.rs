@@ -79,6 +79,9 @@ pub const KEYS: &[Key] = keys! {
     "records.sample" Share;
     "quarantine.delivery_stream" Name(0, 64);
     "quarantine.file" Text;
+    "detect.enabled" Truth;
+    "detect.rollup_stream" Stream;
+    "detect.bucket" Text;
     "limits.held_bytes_max" Whole(32 << 20, 1 << 40, "bytes");
     "limits.epoch_bytes_max" Whole(1 << 20, 1 << 30, "bytes");
     "limits.metric_zones_max" Whole(0, 10_000, "zones");

@@ -32,6 +32,7 @@ pub struct Config {
     pub enrich: Enrich,
     pub records: Records,
     pub quarantine: Quarantine,
+    pub detect: Detect,
     pub limits: Limits,
     pub http: Http,
     pub log: Log,
@@ -173,6 +174,18 @@ pub struct Quarantine {
     /// A file that is appended to; empty: none.
     #[serde(with = "optional_path")]
     pub file: Option<PathBuf>,
+}
+
+/// Windows over the whole fleet.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Detect {
+    /// Whether windows are computed. All workers of an application must agree.
+    pub enabled: bool,
+    /// The Kinesis stream between the stages; empty: `<worker.app>-rollup`. Made if it is missing and `leases.create` allows it.
+    pub rollup_stream: String,
+    /// The S3 bucket for snapshots; objects begin with `<worker.app>/`. Required if `enabled`.
+    pub bucket: String,
 }
 
 /// What the process may hold and show.

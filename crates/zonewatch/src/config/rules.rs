@@ -90,8 +90,11 @@ fn reading(config: &Config, fault: &mut impl FnMut(bool, &'static str, &str)) {
 
 /// What only `worker` needs.
 pub fn worker_faults(config: &Config) -> Vec<String> {
-    let fault = "source.stream (not set): is needed: the Kinesis stream with the query logs, a name or an ARN";
-    if config.source.stream.is_empty() { vec![fault.to_owned()] } else { Vec::new() }
+    let stream = "source.stream (not set): is needed: the Kinesis stream with the query logs, a name or an ARN";
+    let bucket = "detect.bucket (not set): is needed for detect.enabled: the S3 bucket for snapshots";
+    let faults =
+        [(config.source.stream.is_empty(), stream), (config.detect.enabled && config.detect.bucket.is_empty(), bucket)];
+    faults.into_iter().filter(|(wrong, _)| *wrong).map(|(_, fault)| fault.to_owned()).collect()
 }
 
 #[cfg(test)]
@@ -140,5 +143,7 @@ mod tests {
         assert!(worker_faults(&config)[0].starts_with("source.stream (not set): "));
         config.source.stream = "logs".into();
         assert_eq!(worker_faults(&config), Vec::<String>::new());
+        config.detect.enabled = true;
+        assert!(worker_faults(&config)[0].starts_with("detect.bucket (not set): "));
     }
 }
