@@ -142,6 +142,7 @@ pub fn on_emulators(command: &mut Command) -> &mut Command {
         .env("AWS_ENDPOINT_URL_KINESIS", kinesis.url())
         .env("AWS_ENDPOINT_URL_DYNAMODB", aws.url())
         .env("AWS_ENDPOINT_URL_FIREHOSE", aws.url())
+        .env("AWS_ENDPOINT_URL_S3", aws.url())
 }
 
 /// Gives a command dummy credentials and a region.

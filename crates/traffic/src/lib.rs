@@ -27,6 +27,7 @@ mod zone;
 pub use delivery::{Delay, Delivery, Habits, Payload, PayloadKind};
 pub use feed::Feed;
 pub use generator::{Generator, LogEvent};
+pub use line::rfc3339;
 pub use random::Random;
 pub use rhythm::Rhythm;
 pub use scenario::{Incident, Kind, Label, Scenario};

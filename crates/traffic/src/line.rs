@@ -42,6 +42,13 @@ pub(crate) fn spell(name: String, resolver: &Resolver, random: &mut Random) -> S
     name.chars().map(|letter| if random.chance(0.5) { letter.to_ascii_uppercase() } else { letter }).collect()
 }
 
+/// A time as the log writes it, to the millisecond.
+pub fn rfc3339(time_ms: i64) -> String {
+    let mut text = String::new();
+    push_time(&mut text, time_ms, Precision::Milliseconds);
+    text
+}
+
 fn push_time(line: &mut String, time_ms: i64, precision: Precision) {
     let (day, of_day) = (time_ms.div_euclid(86_400_000), time_ms.rem_euclid(86_400_000));
     let (year, month, day) = civil(day);
@@ -81,9 +88,7 @@ mod tests {
             (951_782_400_000, "2000-02-29T00:00:00.000Z"),
             (1_798_761_599_999, "2026-12-31T23:59:59.999Z"),
         ] {
-            let mut line = String::new();
-            push_time(&mut line, time_ms, Precision::Milliseconds);
-            assert_eq!(line, text);
+            assert_eq!(rfc3339(time_ms), text);
         }
     }
 

@@ -14,7 +14,7 @@ use crate::supervisor::{Commits, Held, LeaseLost, Phase};
 use crate::telemetry::{self, ShardSeries};
 use bytes::Bytes;
 use cloud::{Batch, Call, Error, LeaseTable, Snapshots, Stream};
-use detect::message::{Message, Unreadable};
+use detect::message::{Message, Pane, Unreadable};
 use detect::pane::Tally;
 use detect::rollup::{Refused, Settings, Told};
 use detect::snapshot::{Name, Saver, Snapshot, is_taken_over, orphans};
@@ -22,7 +22,7 @@ use lease::{Checkpoint, Commit, Lease, Shard, ShardId, Then};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tracing::{error, info, warn};
+use tracing::{error, info, trace, warn};
 
 /// The first pause after a call that failed, and the longest.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
@@ -181,7 +181,8 @@ impl RollupTask {
             self.series.acknowledged();
         }
         if batch.next.is_none() {
-            self.state.groups().for_each(|state| (self.shared.told)(state.group(), &state.end()));
+            let told: Vec<_> = self.state.groups().map(|state| (state.group(), state.end())).collect();
+            told.iter().for_each(|(group, told)| self.tell(*group, told));
             self.ended = Some(batch.children);
         }
     }
@@ -192,10 +193,20 @@ impl RollupTask {
             return self.refused("constants");
         }
         match self.state.group(group).apply(message, arrival_ms) {
-            Ok(told) => (self.shared.told)(group, &told),
+            Ok(told) => self.tell(group, &told),
             Err(Refused::Constants) => self.refused("constants"),
             Err(Refused::Group | Refused::Unsound) => self.refused("malformed"),
         }
+    }
+
+    fn tell(&self, group: u16, told: &Told<Tally>) {
+        for closed in &told.closed {
+            let queries: u64 = closed.zones.values().map(Pane::count).sum();
+            let beside: u64 = closed.beside.values().map(|beside| beside.late + beside.future + beside.missed).sum();
+            let (start_ms, zones, whole) = (closed.start_ms, closed.zones.len(), closed.whole);
+            trace!(group, start_ms, zones, queries, beside, whole, "window closed");
+        }
+        (self.shared.told)(group, told);
     }
 
     fn refused(&self, reason: &'static str) {

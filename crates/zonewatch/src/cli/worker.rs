@@ -21,8 +21,6 @@ use tracing::{info, warn};
 /// From the signal to the end. Orchestrators kill after 10 s or more; a killed worker's leases are taken only after the
 /// failover time.
 const DRAIN_MAX: Duration = Duration::from_millis(9_500);
-/// Between two snapshots of a rollup shard: what is read again after a crash.
-const SAVE_PERIOD: Duration = Duration::from_secs(60);
 /// What open HTTP answers may add to it.
 const LAST_ANSWERS_MAX: Duration = Duration::from_millis(300);
 
@@ -176,7 +174,8 @@ async fn windows(clients: &Clients, config: &Config) -> Result<Windows, Failure>
         table: Arc::new(clients.lease_table(&rollup_app_of(config))),
         snapshots: Arc::new(snapshots),
         retention,
-        save_period: SAVE_PERIOD,
+        // As long as a lease stays where it has come to.
+        save_period: 6 * Duration::from_secs(config.leases.failover_secs),
         told: Box::new(|_, _| {}),
     })
 }

@@ -82,6 +82,7 @@ pub const KEYS: &[Key] = keys! {
     "detect.enabled" Truth;
     "detect.rollup_stream" Stream;
     "detect.bucket" Text;
+    "detect.lateness_secs" Whole(1, 3_600, "seconds");
     "limits.held_bytes_max" Whole(32 << 20, 1 << 40, "bytes");
     "limits.epoch_bytes_max" Whole(1 << 20, 1 << 30, "bytes");
     "limits.metric_zones_max" Whole(0, 10_000, "zones");

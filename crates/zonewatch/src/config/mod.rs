@@ -177,7 +177,7 @@ pub struct Quarantine {
 }
 
 /// Windows over the whole fleet.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Detect {
     /// Whether windows are computed. All workers of an application must agree.
@@ -186,6 +186,9 @@ pub struct Detect {
     pub rollup_stream: String,
     /// The S3 bucket for snapshots; objects begin with `<worker.app>/`. Required if `enabled`.
     pub bucket: String,
+    /// Seconds that an event may be older than its record's arrival and still count in its window. A constant of the rollup
+    /// stream.
+    pub lateness_secs: u32,
 }
 
 /// What the process may hold and show.
@@ -283,6 +286,12 @@ impl Default for Records {
             response_codes: Vec::new(),
             sample: 1.0,
         }
+    }
+}
+
+impl Default for Detect {
+    fn default() -> Self {
+        Self { enabled: false, rollup_stream: String::new(), bucket: String::new(), lateness_secs: 300 }
     }
 }
 
