@@ -45,13 +45,6 @@ pub(super) const MUTANTS: &[Mutant] = &[
         found_by: RARE,
     },
     Mutant {
-        name: "a take that begins to read though its worker is not heard",
-        file: "crates/lease/src/coordinator/holding.rs",
-        from: "(is_evidence || heard_since) && now < held.end(&self.pace(now));",
-        to: "(is_evidence || heard_since);",
-        found_by: RARE,
-    },
-    Mutant {
         name: "a take from before its worker was unheard that begins to read",
         file: "crates/lease/src/coordinator/holding.rs",
         from: "is_none_or(|at| held.valid_from >= at);",

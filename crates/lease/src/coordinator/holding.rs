@@ -266,13 +266,13 @@ impl Coordinator {
             held.task = Task::Running;
         }
         self.weigh_evidence();
-        // A take whose fate was learned too late is a lease that others may take soon. So is one from before a time in
-        // which this worker was not heard, though it is heard again: who found it dead may be at it still. Where beats are
-        // not answered at all, the take itself is what others see of this worker.
+        // A take from before a time in which this worker was not heard is a lease that others may take, though it is heard
+        // again: who found it dead may be at it still. Where beats are not answered at all, the take itself is what others
+        // see of this worker. One whose fate was learned too late was given up already.
         let held = &self.held[key];
         let is_evidence = now < self.beats.seen_until(held.valid_from);
         let heard_since = self.beats.unheard_at.is_none_or(|at| held.valid_from >= at);
-        let running = !self.draining && (is_evidence || heard_since) && now < held.end(&self.pace(now));
+        let running = !self.draining && (is_evidence || heard_since);
         if let Some(held) = self.held.get_mut(key).filter(|_| !running) {
             held.task = Task::Over;
         }
