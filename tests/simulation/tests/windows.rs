@@ -56,6 +56,11 @@ fn what_the_source_stream_lost_makes_windows_not_whole() {
 }
 
 #[test]
+fn what_one_shard_lost_makes_windows_not_whole() {
+    live(Scene::ShardTrimmed, |sum| sum.lost > 0 && sum.holes > 0 && sum.whole > 0);
+}
+
+#[test]
 fn what_the_rollup_stream_lost_makes_windows_not_whole() {
     live(Scene::RollupTrimmed, |sum| sum.lost > 0 && sum.gaps > 0 && sum.whole > 0);
 }

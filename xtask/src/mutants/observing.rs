@@ -129,14 +129,14 @@ pub(super) const MUTANTS: &[Mutant] = &[
         file: "crates/lease/src/lease.rs",
         from: "read_until_ms: parents.iter().filter_map(|row| row.read_until_ms.or(row.start_ms)).min(),",
         to: "",
-        found_by: in_scene("what_the_source_stream_lost", 3000),
+        found_by: in_scene("what_one_shard_lost", 300),
     },
     Mutant {
         name: "O9: an empty put says a hole only up to its time",
         file: "crates/lease/src/epochs.rs",
         from: "lost.then(|| arrival_ms.unwrap_or(now_ms + CLOCKS_APART_MS))",
         to: "lost.then(|| arrival_ms.unwrap_or(self.last_ms()))",
-        found_by: in_scene("what_the_source_stream_lost", 3000),
+        found_by: in_scene("what_one_shard_lost", 300),
     },
     Mutant {
         name: "O10: a child that does not wait for its parents",

@@ -17,6 +17,8 @@ pub enum Scene {
     ShardUnowned,
     /// One source shard is not read for long, and splits meanwhile; silence is no limit.
     ParentStuck,
+    /// The source stream loses all that came to one shard, or to the two of a split, while nobody read it.
+    ShardTrimmed,
     /// The source stream loses what nobody read during an outage.
     SourceTrimmed,
     /// The rollup stream loses what nobody read during an outage.
@@ -64,7 +66,7 @@ impl Scene {
             Self::ShardUnowned => Promise { nothing_missed: false, ..all },
             Self::Limits => Promise { nothing_missed: false, zones_apart: false, whole_at_last: false, ..all },
             Self::FewMayWait => Promise { nothing_lost: false, nothing_missed: false, ..all },
-            Self::SourceTrimmed => Promise { nothing_lost: false, ..all },
+            Self::SourceTrimmed | Self::ShardTrimmed => Promise { nothing_lost: false, ..all },
             // What is read again takes its time, and what was skipped may be read after all. Who makes a former owner's epoch again as slowly is not heard of for long.
             Self::Reset | Self::FallsBehind => Promise { nothing_lost: false, nothing_missed: false, ..all },
             // A child may be applied as a gap before what is left of its parent.
@@ -80,7 +82,7 @@ impl Scene {
         match self {
             // Crashes one after the other keep a range silent for a minute, in one world of hundreds.
             Self::Normal | Self::Versions | Self::SourceTrimmed => settings.stall_ms = 120_000,
-            Self::ParentStuck => settings.stall_ms = 1_000_000_000,
+            Self::ParentStuck | Self::ShardTrimmed => settings.stall_ms = 1_000_000_000,
             // Late copies come up to 15 s behind, and a group's clock runs no faster than the world's.
             Self::Forgetting => (settings.stall_ms, settings.forget_ms) = (120_000, 70_000),
             Self::Limits => {
@@ -111,6 +113,10 @@ impl World {
                 self.at(act, Happening::Scene(0));
                 self.at(RETENTION, Happening::Scene(1));
             }
+            Scene::ShardTrimmed => {
+                self.rules.kept_ms = KEPT as i64;
+                self.at(act, Happening::Scene(0));
+            }
             Scene::Versions => self.at(DEPLOYED, Happening::Scene(0)),
             _ => self.at(act, Happening::Scene(0)),
         }
@@ -134,6 +140,14 @@ impl World {
                 self.unowned_until.insert((Stage::Observe, shard), until);
                 if self.scene == Scene::ParentStuck {
                     self.source.split(shard, self.now);
+                }
+            }
+            (Scene::ShardTrimmed, 0) => self.leave_unread(),
+            (Scene::ShardTrimmed, shard) => {
+                let shard = shard as usize - 1;
+                // A parent that was itself read late may have ended only just now, and nothing so young is lost.
+                if self.was_read_long_ago(shard) {
+                    self.source.trim_shard(shard);
                 }
             }
             (Scene::SourceTrimmed, 0) => {
@@ -161,6 +175,35 @@ impl World {
             (Scene::Versions, _) => self.drain_all(),
             _ => {}
         }
+    }
+
+    /// Nobody reads a shard, or the children of one that splits, for longer than records are kept.
+    fn leave_unread(&mut self) {
+        let shard = self.open_source_shard();
+        let unread = if self.chance.percent(50) {
+            self.source.split(shard, self.now);
+            self.source.children(shard)
+        } else {
+            self.stop(Stage::Observe, Some(shard));
+            vec![shard]
+        };
+        let until = (self.now + KEPT + self.chance.between(15_000, 45_000)).min(CALM_FROM);
+        for shard in unread {
+            self.unowned_until.insert((Stage::Observe, shard), until);
+            self.at(until - 1, Happening::Scene(1 + shard as u64));
+        }
+    }
+
+    /// Whether the rows say that a shard, or what it continues, was last read before what is surely kept.
+    fn was_read_long_ago(&self, shard: usize) -> bool {
+        let rows_of_stage = &self.tables[Stage::Observe as usize];
+        let places = [shard].into_iter().chain(self.source.shards[shard].parents.iter().copied());
+        let mut rows = places.filter_map(|place| rows_of_stage.get(&self.source.shards[place].id));
+        // One that nobody has read was last read where its parent was. Without a row its parent has not ended, and nothing
+        // goes before what the parent still has.
+        let has_row = rows_of_stage.contains_key(&self.source.shards[shard].id);
+        let read_until_ms = rows.find_map(|row| row.lease.read_until_ms.or(row.lease.start_ms));
+        has_row && read_until_ms.is_some_and(|read_until| read_until + (KEPT as i64) < (DAY + self.now) as i64)
     }
 
     /// An operator stops a shard's reader and moves its checkpoint: to a record before or behind it, to a time, to the tip.

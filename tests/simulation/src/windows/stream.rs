@@ -114,6 +114,11 @@ impl<T> Stream<T> {
         }
     }
 
+    /// All that has come to a shard is gone.
+    pub fn trim_shard(&mut self, shard: usize) {
+        self.shards[shard].trimmed = self.shards[shard].records.len();
+    }
+
     /// Splits an open shard, or merges two neighbours.
     pub fn reshard(&mut self, chance: &mut Chance, now: u64) {
         let open = self.open_shards();
