@@ -9,7 +9,7 @@
 use crate::{Checkpoint, Commit, Epoch, Lease, SequenceNumber, Then};
 use std::time::Duration;
 
-/// A pinned start and *read until* come from two clocks.
+/// A pinned start and *read until* come from two clocks, and stamps of records run backwards by seconds.
 const CLOCKS_APART_MS: i64 = 60_000;
 
 /// *Read until* lies behind by this at most in the row of a shard that only marks are put for: few writes, and a sixth of the
@@ -334,11 +334,11 @@ impl Epochs {
     }
 
     /// Until when the records arrived that may have been trimmed before they were read, if any. What is lost before an
-    /// epoch of records arrived before them; before an empty put, at some time before now.
+    /// epoch of records arrived before them, but for stamps that run backwards; before an empty put, at some time before now.
     fn hole_ms(&self, arrival_ms: Option<i64>, now_ms: i64) -> Option<i64> {
         let read_until = self.read_until_ms.or(self.start_ms);
         let lost = read_until.is_some_and(|read_until| read_until < now_ms - self.rules.kept_ms);
-        lost.then(|| arrival_ms.unwrap_or(now_ms + CLOCKS_APART_MS))
+        lost.then(|| arrival_ms.unwrap_or(now_ms) + CLOCKS_APART_MS)
     }
 }
 

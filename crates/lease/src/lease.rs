@@ -102,7 +102,8 @@ impl Lease {
 
     /// A row for a shard that continues others, whose rows are `parents`. It has nothing from before their end, so it is read
     /// from its oldest record; a parent that nobody has read a record of may pass on its pinned time, which may lie within the
-    /// child. Where a parent was last read the child was not read either: what is trimmed from then on is lost.
+    /// child. Where a parent was last read the child was not read either: what is trimmed from then on is lost. Of a parent that had
+    /// nothing to read it is not known when that was.
     pub fn child(shard: &Shard, parents: &[&Self]) -> Self {
         let unread = parents.iter().filter(|row| row.checkpoint == Checkpoint::AtTimestamp);
         let start_ms = unread.filter_map(|row| row.start_ms).min();
@@ -111,7 +112,7 @@ impl Lease {
             parents: shard.parents.clone(),
             hash_range: Some(shard.hash_range),
             start_ms,
-            read_until_ms: parents.iter().filter_map(|row| row.read_until_ms.or(row.start_ms)).min(),
+            read_until_ms: parents.iter().map(|row| row.read_until_ms.or(row.start_ms).unwrap_or(0)).min(),
             ..Self::fresh(shard.id.clone(), checkpoint)
         }
     }

@@ -127,15 +127,15 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "O9: a child does not know when its parents were read",
         file: "crates/lease/src/lease.rs",
-        from: "read_until_ms: parents.iter().filter_map(|row| row.read_until_ms.or(row.start_ms)).min(),",
+        from: "read_until_ms: parents.iter().map(|row| row.read_until_ms.or(row.start_ms).unwrap_or(0)).min(),",
         to: "",
         found_by: in_scene("what_one_shard_lost", 300),
     },
     Mutant {
         name: "O9: an empty put says a hole only up to its time",
         file: "crates/lease/src/epochs.rs",
-        from: "lost.then(|| arrival_ms.unwrap_or(now_ms + CLOCKS_APART_MS))",
-        to: "lost.then(|| arrival_ms.unwrap_or(self.last_ms()))",
+        from: "lost.then(|| arrival_ms.unwrap_or(now_ms) + CLOCKS_APART_MS)",
+        to: "lost.then(|| arrival_ms.unwrap_or(self.last_ms()) + CLOCKS_APART_MS)",
         found_by: in_scene("what_one_shard_lost", 300),
     },
     Mutant {
