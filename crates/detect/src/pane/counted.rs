@@ -99,10 +99,16 @@ impl<S: Sketches> Counted<S> {
 }
 
 /// Of many names: how many there are, and a sample that says of what kind.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct OfNames {
     pub(super) sketch: HyperLogLog,
     pub(super) sample: Sample,
+}
+
+impl Default for OfNames {
+    fn default() -> Self {
+        Self { sketch: HyperLogLog::of_many(), sample: Sample::default() }
+    }
 }
 
 impl Sketches for OfNames {
@@ -202,7 +208,7 @@ pub(super) struct OfAddresses {
 
 impl Default for OfAddresses {
     fn default() -> Self {
-        Self { sketch: HyperLogLog::default(), networks: Top::new(super::ADDRESSES_KEPT) }
+        Self { sketch: HyperLogLog::of_many(), networks: Top::new(super::ADDRESSES_KEPT) }
     }
 }
 
