@@ -18,6 +18,11 @@ pub(crate) use wire::{put_hashed, take_hashed};
 /// is 255 bytes, escapes can make its text four times as long.
 const NAME_BYTES_MAX: usize = 255;
 
+/// Counters, and bytes of each name, that there is room for from the first name on: what a hash table's 32 buckets take, and
+/// what labels are usually long.
+const FIRST_COUNTERS: usize = 28;
+const FIRST_TEXT_BYTES: usize = 8;
+
 /// The names asked most, at most `2k` of them, at most about 300 bytes each.
 #[derive(Debug, Clone)]
 pub struct Top {
@@ -240,6 +245,13 @@ impl Top {
     }
 
     fn insert(&mut self, hash: u64, name: &[u8], count: u64, Mark(mark): Mark) {
+        if self.counters.capacity() == 0 {
+            // Growing by doubling from nothing would take a dozen allocations, for each list of each pane.
+            let first = FIRST_COUNTERS.min(self.limit());
+            self.counters.reserve_exact(first);
+            self.text.reserve_exact(first * FIRST_TEXT_BYTES);
+            self.index.reserve(first, |_| 0);
+        }
         let text_at = self.text.len() as u32;
         self.last = self.counters.len();
         self.text.extend_from_slice(name);
@@ -274,6 +286,8 @@ impl Top {
             true
         });
         text.truncate(text_end);
+        // What the exact beginning took is not needed again.
+        text.shrink_to(2 * self.kept * NAME_BYTES_MAX);
         self.last = 0;
         self.index.clear();
         for (at, counter) in counters.iter().enumerate() {
