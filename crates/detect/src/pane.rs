@@ -20,7 +20,7 @@ use crate::top::Mark;
 use crate::window::Window;
 use crate::wire::{Input, put_bytes, put_number};
 use crate::{Top, stable_hash};
-use counted::{Counted, OfAddresses, OfNames};
+use counted::{ADDRESSES_MAX, Counted, NAMES_MAX, OfAddresses, OfNames};
 use dnslog::{Facts, Query, QueryType, ResponseCode, Transport};
 use ids::Ids;
 use std::net::IpAddr;
@@ -28,8 +28,8 @@ use std::net::IpAddr;
 /// What names, addresses and ids are hashed with: the first digits of pi. Changing it is a new version of the message.
 pub const SEED: u64 = 0x3141_5926_5358_9793;
 
-/// The most bytes that a tally holds, itself included. Two thirds are the text of 128 hostile names in a vector that doubled.
-pub const BYTES_MAX: usize = 96 << 10;
+/// The most bytes that a tally holds, itself included. Texts of hostile names, in vectors that doubled, are most of it.
+pub const BYTES_MAX: usize = 128 << 10;
 
 /// Bytes of a name or zone that are kept: the longest name on the wire. An escaped one is longer as text; it stays apart
 /// from others by its hash.
@@ -111,8 +111,8 @@ impl Default for Tally {
             transports: [0; Transport::ALL.len()],
             labels: [0; LABEL_BYTES],
             entropy_millibits: 0,
-            names: Counted::new(NAMES_KEPT),
-            resolvers: Counted::new(ADDRESSES_KEPT),
+            names: Counted::new(NAMES_KEPT, NAMES_MAX),
+            resolvers: Counted::new(ADDRESSES_KEPT, ADDRESSES_MAX),
             edges: Top::new(NAMES_KEPT),
             ids: Ids::default(),
         }
@@ -244,8 +244,8 @@ impl Pane for Tally {
             *label = count.try_into().ok()?;
         }
         let entropy_millibits = input.number()?;
-        let names = Counted::<OfNames>::new(NAMES_KEPT).decode(input)?;
-        let resolvers = Counted::<OfAddresses>::new(ADDRESSES_KEPT).decode(input)?;
+        let names = Counted::<OfNames>::new(NAMES_KEPT, NAMES_MAX).decode(input)?;
+        let resolvers = Counted::<OfAddresses>::new(ADDRESSES_KEPT, ADDRESSES_MAX).decode(input)?;
         let edges = Top::new(NAMES_KEPT).decode(input, SEED, |_| None)?;
         let ids = Ids::decode(input)?;
         Some(Self { zone_name, codes, types, transports, labels, entropy_millibits, names, resolvers, edges, ids })

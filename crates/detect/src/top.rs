@@ -179,9 +179,10 @@ impl Top {
         }
     }
 
-    /// How many of the names that `other` counts are not counted here.
-    pub(crate) fn count_new(&self, other: &Self) -> usize {
-        other.counters.iter().filter(|counter| self.place(counter.hash).is_none()).count()
+    /// Whether what `other` counts can be counted here too, all of it exactly.
+    pub(crate) fn has_room_for(&self, other: &Self) -> bool {
+        let new = other.counters.iter().filter(|counter| self.place(counter.hash).is_none());
+        self.counters.len() + new.count() <= self.limit()
     }
 
     /// The names asked most, first the one asked most, at most `k` of them; equals in the order of their text.

@@ -1,6 +1,6 @@
 //! Names or addresses: each with its count while they are few, sketches once they are many.
 //!
-//! Few of them are [`EXACT_MAX`] different ones. With the next one everything seen so far spills into the sketches, and from
+//! Few of them are [`NAMES_MAX`] or [`ADDRESSES_MAX`] different ones. With the next one everything seen so far spills into the sketches, and from
 //! then on only the most frequent have counts. Whether that has happened is a function of the set, so merging is as if all
 //! had come to one. A common query meets one table this way: what is counted has been offered to the sketches before.
 
@@ -11,9 +11,10 @@ use crate::wire::Input;
 use crate::{HyperLogLog, Top, TopName, stable_hash};
 use std::collections::BTreeMap;
 
-/// Different names, or addresses, that are all counted. Twice that many would double what a quiet zone may hold; half would
-/// make sketches of the resolvers of nearly every zone.
-pub(super) const EXACT_MAX: usize = 128;
+/// Different names that are all counted: with twice as many, hostile ones would double what a tally may hold.
+pub(super) const NAMES_MAX: usize = 128;
+/// The same of addresses, which are short: in ten seconds most zones hear no more resolvers from one shard.
+pub(super) const ADDRESSES_MAX: usize = 256;
 
 /// What is known of those that are many.
 pub(super) trait Sketches: Default {
@@ -33,9 +34,9 @@ pub(super) struct Counted<S> {
 }
 
 impl<S: Sketches> Counted<S> {
-    /// Of which `kept` are the most frequent, once there are many.
-    pub(super) fn new(kept: usize) -> Self {
-        Self { top: Top::exact_up_to(kept, EXACT_MAX), sketches: None }
+    /// All are counted up to `exact_max`; once they are more, `kept` are the most frequent.
+    pub(super) fn new(kept: usize, exact_max: usize) -> Self {
+        Self { top: Top::exact_up_to(kept, exact_max), sketches: None }
     }
 
     /// Counts one of at most 255 bytes, which hash to `hash` unless they were cut.
@@ -79,7 +80,7 @@ impl<S: Sketches> Counted<S> {
     }
 
     pub(super) fn merge(&mut self, other: &Self) {
-        if other.sketches.is_some() || self.top.len() + self.top.count_new(&other.top) > EXACT_MAX {
+        if other.sketches.is_some() || !self.top.has_room_for(&other.top) {
             self.spill();
         }
         if let Some(mine) = &mut self.sketches {
@@ -208,7 +209,7 @@ pub(super) struct OfAddresses {
 
 impl Default for OfAddresses {
     fn default() -> Self {
-        Self { sketch: HyperLogLog::of_many(), networks: Top::new(super::ADDRESSES_KEPT) }
+        Self { sketch: HyperLogLog::of_many(), networks: networks() }
     }
 }
 
@@ -250,7 +251,7 @@ impl Counted<OfAddresses> {
             let count = counts.entry(network_of(named.bytes)).or_default();
             *count = count.saturating_add(named.count);
         }
-        let mut networks = Top::exact_up_to(super::ADDRESSES_KEPT, EXACT_MAX);
+        let mut networks = networks();
         counts.into_iter().for_each(|(network, count)| networks.add_bytes(stable_hash(SEED, network), network, count));
         networks.names_as(super::suffixes::network)
     }
@@ -293,10 +294,15 @@ impl Counted<OfAddresses> {
         if !is_many {
             return Some(Self { top, sketches: None });
         }
-        let networks = Top::new(super::ADDRESSES_KEPT).decode(input, SEED, |_| None)?;
+        let networks = networks().decode(input, SEED, |_| None)?;
         let sketch = HyperLogLog::decode(input)?;
         Some(Self { top, sketches: Some(Box::new(OfAddresses { sketch, networks })) })
     }
+}
+
+/// Networks without a count yet. Few addresses are of few networks, so no list is made from addresses that lacks one.
+fn networks() -> Top {
+    Top::exact_up_to(super::ADDRESSES_KEPT, ADDRESSES_MAX)
 }
 
 /// The first 16 bits of an IPv4 address, the first 32 of an IPv6 address: what networks are given out in, near enough, and a
