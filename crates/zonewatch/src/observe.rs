@@ -9,10 +9,9 @@ use crate::lines::Lines;
 use crate::quarantine;
 use crate::telemetry::BOUNDS_SECS;
 use cloud::Record;
-use detect::Digest;
 use detect::message::Constants;
-use detect::pane::{Asked, Tally};
 use detect::summary::Summary;
+use detect::{Asked, Digest, Tally};
 use dnslog::schema::{Place, Writer};
 use dnslog::{BytesForm, Decoder, Enricher, Limits, Query, Reason, Reference, Reject, Source, Visit};
 use std::sync::Arc;
@@ -276,22 +275,10 @@ impl Visit for Events<'_> {
             query.response_code,
             query.time_ms,
         );
-
         if let Some(summary) = &mut observed.summary
             && let Some(tally) = summary.pane(facts.zone_key, query.time_ms, self.place.arrival_ms)
         {
-            tally.add(&Asked {
-                zone: facts.zone,
-                relative_name: facts.relative_name,
-                query_type: query.query_type,
-                response_code: query.response_code,
-                transport: query.transport,
-                edge: query.edge,
-                source_ip: query.source_ip,
-                longest_label: facts.longest_label,
-                entropy_millibits: (facts.entropy * 1000.0).round() as u32,
-                event_id: query.event_id,
-            });
+            tally.add(&Asked::of(query, &facts));
         }
 
         let index = self.index;

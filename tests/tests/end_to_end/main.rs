@@ -9,6 +9,7 @@ mod crash;
 mod demo;
 mod doctor;
 mod events;
+mod fleet_windows;
 mod hand_over;
 mod leases;
 mod pipeline;

@@ -1,0 +1,148 @@
+//! Windows over a fleet of processes to which the worst happens: every query is counted in one window, or as late, and
+//! whoever tells a window tells the same.
+
+use super::events::wait_until_delivered;
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use zonewatch_tests::emulators::{Emulator, Stream, base64, lease_rows, unique, wait_for};
+use zonewatch_tests::fleet::{Fleet, PATIENCE, Worker};
+use zonewatch_tests::ledger::now;
+
+const SHARDS: u32 = 3;
+const ZONES: u64 = 5;
+
+/// Queries of now, of several zones, put all the time at every shard, until it is stopped. One in seven is late.
+struct Queries {
+    stopped: Arc<AtomicBool>,
+    thread: Option<JoinHandle<BTreeSet<String>>>,
+}
+
+impl Queries {
+    fn start(stream: &Stream) -> Self {
+        let stopped = Arc::new(AtomicBool::new(false));
+        let (stream, stop) = (stream.clone(), Arc::clone(&stopped));
+        let thread = std::thread::spawn(move || {
+            let (mut ids, part) = (BTreeSet::new(), u128::MAX / u128::from(SHARDS));
+            while !stop.load(Ordering::Relaxed) {
+                let mut record = |place: u32| {
+                    let number = ids.len() as u64;
+                    let events: Vec<Value> = (number..number + 20).map(event).collect();
+                    ids.extend(events.iter().map(|event| event["id"].as_str().expect("a text").to_owned()));
+                    (part * u128::from(place) + part / 2, base64(payload(number, &events).to_string().as_bytes()))
+                };
+                stream.put_at(&(0..SHARDS).map(&mut record).collect::<Vec<_>>());
+                std::thread::sleep(Duration::from_millis(200));
+            }
+            ids
+        });
+        Self { stopped, thread: Some(thread) }
+    }
+
+    /// Ends it; the ids of all events that were put.
+    fn stop(mut self) -> BTreeSet<String> {
+        self.stopped.store(true, Ordering::Relaxed);
+        self.thread.take().expect("it is stopped once").join().expect("every record was put")
+    }
+}
+
+impl Drop for Queries {
+    fn drop(&mut self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+}
+
+fn event(number: u64) -> Value {
+    let old_ms = if number % 7 == 0 { 60_000 } else { number % 900 };
+    let time_ms = now().as_millis() as u64 - old_ms;
+    let zone = number % ZONES;
+    let time = traffic::rfc3339(time_ms as i64);
+    let line = format!("1.0 {time} ZONE{zone:010} n{}.example.com A NOERROR UDP FRA6 192.0.2.1 -", number % 50);
+    json!({ "id": format!("{number:056}"), "timestamp": time_ms, "message": line })
+}
+
+fn payload(number: u64, events: &[Value]) -> Value {
+    json!({
+        "messageType": "DATA_MESSAGE", "owner": "123456789012", "logGroup": "/aws/route53/example.com",
+        "logStream": format!("zone/{number}"), "subscriptionFilters": ["all"], "logEvents": events,
+    })
+}
+
+/// What the logs say of every key group's windows: queries and zones in it, queries beside it, each time it was told.
+fn told(fleet: &Fleet) -> BTreeMap<(u64, i64), Vec<[u64; 3]>> {
+    let mut told: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for path in fleet.folder.files(".log") {
+        let log = std::fs::read_to_string(&path).expect("a log of this test");
+        // The line that is being written may be there in part.
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        for line in lines.filter(|line| line["message"] == "window closed") {
+            let number = |name: &str| line[name].as_u64().expect("a number");
+            let window = (number("group"), line["start_ms"].as_i64().expect("a time"));
+            told.entry(window).or_default().push([number("queries"), number("zones"), number("beside")]);
+        }
+    }
+    told
+}
+
+fn counted(fleet: &Fleet) -> u64 {
+    told(fleet).values().map(|times| times[0][0] + times[0][2]).sum()
+}
+
+fn start(fleet: &Fleet, bucket: &str, id: &str) -> Worker {
+    let settings = [
+        ("ZONEWATCH_LOG__FORMAT", "json"),
+        ("ZONEWATCH_LOG__LEVEL", "info,zonewatch::rollup_task=trace"),
+        ("ZONEWATCH_DETECT__ENABLED", "true"),
+        ("ZONEWATCH_DETECT__BUCKET", bucket),
+        // Windows of the last minute are closed while the test waits.
+        ("ZONEWATCH_DETECT__LATENESS_SECS", "10"),
+    ];
+    fleet.worker_with(id, &settings)
+}
+
+/// Who has the rollup stream's only shard.
+fn detecting(fleet: &Fleet) -> Option<String> {
+    let rows = lease_rows(&fleet.tables, &format!("{}-rollup", fleet.app));
+    rows.first().and_then(|row| row["leaseOwner"].as_str().map(str::to_owned))
+}
+
+#[test]
+fn every_query_is_in_one_window_whoever_is_killed_and_every_window_is_told_the_same() {
+    let fleet = Fleet::create(SHARDS);
+    let bucket = unique("snapshots");
+    Emulator::aws().create_bucket(&bucket);
+    let ids = ["one", "two", "three"];
+    let mut workers: BTreeMap<&str, Worker> = ids.map(|id| (id, start(&fleet, &bucket, id))).into();
+    let queries = Queries::start(&fleet.stream);
+    let owner = || wait_for("an owner of the rollup shard", PATIENCE, || detecting(&fleet));
+    let windows_after = |before: usize| {
+        wait_for("more windows told", PATIENCE, || (told(&fleet).len() > before).then_some(()));
+    };
+    windows_after(0);
+    // In turn the one that computes windows is killed and asked to end; the last is killed with a snapshot of its own.
+    for end in [Worker::kill, Worker::end, Worker::kill] {
+        let id = *ids.iter().find(|id| **id == owner()).expect("one of them");
+        let before = told(&fleet).len();
+        end(workers.remove(id).expect("it lives"));
+        wait_for("another owner", PATIENCE, || detecting(&fleet).filter(|other| other != id));
+        windows_after(before);
+        workers.insert(id, start(&fleet, &bucket, id));
+    }
+    let put = queries.stop();
+    wait_until_delivered(&fleet, &put);
+    wait_for("every query in a window, or late", PATIENCE, || (counted(&fleet) >= put.len() as u64).then_some(()));
+    let all = told(&fleet);
+    let differing: Vec<_> = all.iter().filter(|(_, times)| times.iter().any(|told| *told != times[0])).collect();
+    assert!(differing.is_empty(), "told differently: {differing:?}");
+    assert_eq!(counted(&fleet), put.len() as u64);
+    let late: u64 = all.values().map(|times| times[0][2]).sum();
+    assert!(late * 8 > put.len() as u64 && late * 6 < put.len() as u64, "one in seven is late, not {late}");
+    for worker in workers.into_values() {
+        worker.end();
+    }
+    let left = Emulator::aws().objects(&bucket, &format!("{}/", fleet.app));
+    assert_eq!(left.len(), 1, "the rollup stream has one shard: {left:?}");
+}
