@@ -360,11 +360,12 @@ impl<P: Pane> Rollup<P> {
         told.closed.extend(self.windows.close(until_ms, pane_ms, judge));
     }
 
-    /// Forgets shards, looked at once an hour of the group's clock.
+    /// Forgets shards. They are looked at in every 48th of the time after which one is forgotten: an hour of the group's
+    /// clock.
     fn forget(&mut self, before_ms: u64) {
-        const HOUR_MS: u64 = 3_600_000;
+        let period_ms = (self.settings.forget_ms / 48).max(1);
         let clock_ms = self.clock.elapsed_ms();
-        if clock_ms / HOUR_MS > before_ms / HOUR_MS {
+        if clock_ms / period_ms > before_ms / period_ms {
             self.positions.forget_before(clock_ms.saturating_sub(self.settings.forget_ms));
         }
     }
