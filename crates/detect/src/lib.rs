@@ -7,6 +7,7 @@
 //! attacker can choose (names, zones of Resolver logs) is bounded here: a digest has a largest size, whatever it is
 //! fed, and everything beyond a bound is still counted under `other`.
 
+pub mod detector;
 mod digest;
 mod hash;
 mod key_group;
@@ -22,6 +23,7 @@ mod top;
 pub mod window;
 mod wire;
 
+pub use detector::Detector;
 pub use digest::{Digest, Limits, Zone};
 pub use hash::stable_hash;
 pub use key_group::{hash_key, key_group};

@@ -30,6 +30,7 @@ mod shard_task;
 mod supervisor;
 mod table;
 mod telemetry;
+mod window_line;
 
 /// Several times faster than the system's allocator where many threads allocate small things, as the SDK does.
 #[global_allocator]

@@ -62,6 +62,8 @@ pub struct Windows {
     pub retention: Duration,
     /// Between two snapshots.
     pub save_period: Duration,
+    /// Where windows go; empty: they are counted only.
+    pub delivered: Vec<Arc<dyn DeliveryStream>>,
     /// Told of what comes of them, beside the metrics.
     pub told: rollup_task::Tell,
 }
@@ -146,7 +148,8 @@ fn detecting(
     clock: Clock,
     budget: &Budget,
 ) -> rollup_task::Shared {
-    let Windows { rollup, table, snapshots, save_period, told, .. } = windows;
+    let Windows { rollup, table, snapshots, save_period, delivered, told, .. } = windows;
+    let outlet = || Arc::new(Outlet::new("windows", delivered.clone(), clock, budget, random()));
     let readers = Readers::new(Arc::clone(&rollup), Retrieval::Polling(pace(config)), clock, budget.clone(), random());
     rollup_task::Shared {
         stream: rollup,
@@ -157,8 +160,9 @@ fn detecting(
         save_period,
         clock,
         jitter: Jitter::new(random()),
+        windows: (!delivered.is_empty()).then(outlet),
         told: Box::new(move |group, what| {
-            telemetry::count_told(what);
+            telemetry::count_told(&what.told);
             told(group, what);
         }),
     }

@@ -14,7 +14,6 @@ mod stream;
 mod summary;
 #[cfg(test)]
 mod tests;
-mod window_line;
 mod windows;
 #[cfg(test)]
 mod windows_test;

@@ -6,19 +6,26 @@
 //! named when it took the lease.
 
 use crate::clock::Clock;
+use crate::config::{Compression, Packing};
 use crate::jitter::Jitter;
+use crate::lines::Lines;
 use crate::load::Meter;
+use crate::outlet::Outlet;
 use crate::reader::{Readers, Room};
 use crate::shard_task::start_of;
 use crate::supervisor::{Commits, Held, LeaseLost, Phase};
 use crate::telemetry::{self, ShardSeries};
+use crate::window_line::{self, Closing};
 use bytes::Bytes;
 use cloud::{Batch, Call, Error, LeaseTable, Snapshots, Stream};
+use detect::detector::{Detector, Outcome};
 use detect::message::{Message, Pane, Unreadable};
 use detect::pane::Tally;
-use detect::rollup::{Refused, Settings, Told};
-use detect::snapshot::{Name, Saver, Snapshot, is_taken_over, orphans};
+use detect::rollup::{Refused, Settings};
+use detect::snapshot::{Name, Saver, is_taken_over, orphans};
 use lease::{Checkpoint, Commit, Lease, Shard, ShardId, Then};
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -46,12 +53,17 @@ pub struct Shared {
     pub clock: Clock,
     /// Spreads pauses and saves.
     pub jitter: Jitter,
+    /// Where windows go, if anywhere.
+    pub windows: Option<Arc<Outlet>>,
     /// Told of everything that comes of a record, in order.
     pub told: Tell,
 }
 
 /// Told of what comes of a key group's records.
-pub type Tell = Box<dyn Fn(u16, &Told<Tally>) + Send + Sync>;
+pub type Tell = Box<dyn Fn(u16, &Outcome) + Send + Sync>;
+
+/// Windows on their way.
+type Delivery = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Why a task ends before its shard.
 #[derive(Debug)]
@@ -89,7 +101,10 @@ struct RollupTask {
     series: ShardSeries,
     meter: Meter,
     saver: Saver,
-    state: Snapshot<Tally>,
+    state: Detector,
+    /// Windows told and not on their way, and those on their way: all are acknowledged before the next commit.
+    lines: Lines,
+    delivery: Option<Delivery>,
     /// The last record folded, and whether the row knows.
     through: Checkpoint,
     saved_at: Duration,
@@ -110,7 +125,9 @@ impl RollupTask {
             series: ShardSeries::new(shared.stream.name(), lease.key.as_str()),
             meter: Meter::new(now, lease.load),
             saver: Saver::new(lease.key.as_str().into(), named),
-            state: Snapshot::new(shared.settings.clone()),
+            state: Detector::new(shared.settings.clone()),
+            lines: Lines::default(),
+            delivery: None,
             through: lease.checkpoint.clone(),
             saved_at: now,
             save_after: shared.jitter.of(shared.save_period),
@@ -143,8 +160,12 @@ impl RollupTask {
             if self.through != self.lease.checkpoint && now.saturating_sub(self.saved_at) >= self.save_after {
                 self.save(Then::Keep).await?;
             }
+            self.deliver();
             tokio::select! {
                 _ = self.phase.changed() => {}
+                () = async { self.delivery.as_mut().expect("guarded").await }, if self.delivery.is_some() => {
+                    self.delivery = None;
+                }
                 (batch, hold) = reader.next(Room::Awaited) => {
                     self.fold(batch).await;
                     drop(hold);
@@ -181,32 +202,61 @@ impl RollupTask {
             self.series.acknowledged();
         }
         if batch.next.is_none() {
-            let told: Vec<_> = self.state.groups().map(|state| (state.group(), state.end())).collect();
-            told.iter().for_each(|(group, told)| self.tell(*group, told));
+            for (group, outcome) in self.state.end() {
+                self.tell(group, &outcome);
+            }
             self.ended = Some(batch.children);
         }
     }
 
     fn apply(&mut self, message: Message<Tally>, arrival_ms: i64) {
         let group = message.group;
-        if group >= self.shared.settings.constants.groups {
-            return self.refused("constants");
-        }
-        match self.state.group(group).apply(message, arrival_ms) {
-            Ok(told) => self.tell(group, &told),
+        match self.state.apply(message, arrival_ms) {
+            Ok(outcome) => self.tell(group, &outcome),
             Err(Refused::Constants) => self.refused("constants"),
             Err(Refused::Group | Refused::Unsound) => self.refused("malformed"),
         }
     }
 
-    fn tell(&self, group: u16, told: &Told<Tally>) {
-        for closed in &told.closed {
+    fn tell(&mut self, group: u16, outcome: &Outcome) {
+        for closed in &outcome.told.closed {
             let queries: u64 = closed.zones.values().map(Pane::count).sum();
             let beside: u64 = closed.beside.values().map(|beside| beside.late + beside.future + beside.missed).sum();
             let (start_ms, zones, whole) = (closed.start_ms, closed.zones.len(), closed.whole);
             trace!(group, start_ms, zones, queries, beside, whole, "window closed");
         }
-        (self.shared.told)(group, told);
+        if self.shared.windows.is_some() {
+            for window in &outcome.windows {
+                let pushed = self.lines.push_with(|out| window_line::write(window, Closing::ByTime, out));
+                pushed.expect("a window's lists are bounded, so its line is shorter than any destination allows");
+            }
+        }
+        (self.shared.told)(group, outcome);
+    }
+
+    /// Sends what was told on its way, if nothing is.
+    fn deliver(&mut self) {
+        let Some(outlet) = self.shared.windows.clone().filter(|_| self.delivery.is_none() && self.lines.len() > 0)
+        else {
+            return;
+        };
+        let lines = std::mem::take(&mut self.lines);
+        self.delivery = Some(Box::pin(async move {
+            let payload_bytes = lines.len();
+            outlet.deliver(lines.into_entries(Packing::Lines, Compression::None), payload_bytes).await;
+        }));
+    }
+
+    /// Waits until all that was told is acknowledged.
+    async fn flush(&mut self) -> Result<(), Stopped> {
+        loop {
+            self.deliver();
+            let Some(delivery) = self.delivery.as_mut() else { return Ok(()) };
+            tokio::select! {
+                () = delivery => self.delivery = None,
+                _ = self.phase.wait_for(|phase| *phase == Phase::Lost) => return Err(Stopped::Lost),
+            }
+        }
     }
 
     fn refused(&self, reason: &'static str) {
@@ -225,9 +275,9 @@ impl RollupTask {
         }
         for name in names {
             let bytes = self.fetch(&name).await?;
-            let snapshot = Snapshot::decode(&bytes, &self.shared.settings)
+            let former = Detector::decode(&bytes, &self.shared.settings)
                 .map_err(|why| Stopped::Unusable(format!("snapshot {name} is not usable here: {why:?}")))?;
-            self.state.join(snapshot.part(&range));
+            self.state.take_over(&former, &range);
         }
         Ok(())
     }
@@ -266,7 +316,7 @@ impl RollupTask {
         Ok(())
     }
 
-    async fn delete(&self, name: &Name) {
+    async fn delete(&mut self, name: &Name) {
         if let Err(error) = self.shared.snapshots.delete(&name.to_string()).await {
             warn!(%name, %error, "a snapshot that nobody needs was not deleted; its shard's next owner tries again");
         }
@@ -274,6 +324,7 @@ impl RollupTask {
 
     /// Stores the states, then commits them with their place in the shard.
     async fn save(&mut self, then: Then) -> Result<(), Stopped> {
+        self.flush().await?;
         let first = self.lease.snapshot.is_none();
         let (snapshots, bytes) = (self.shared.snapshots.clone(), Bytes::from(self.state.encode()));
         let name = self.saver.begin(self.lease.counter).to_string();
@@ -303,8 +354,8 @@ impl RollupTask {
     }
 
     /// Deletes the snapshots of parents whose children have all stored their own. Whatever fails stays.
-    async fn clear_parents(&self) {
-        for parent in &self.lease.parents {
+    async fn clear_parents(&mut self) {
+        for parent in &self.lease.parents.clone() {
             let Ok(Some(row)) = self.shared.table.get(parent).await else { continue };
             let mut names = Vec::new();
             for child in &row.children {

@@ -4,6 +4,7 @@ use super::Window;
 use crate::message::Pane;
 use crate::pane::Tally;
 use crate::rollup::{Beside, Closed};
+use crate::wire::{Input, put_bytes, put_number, put_time};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -17,14 +18,14 @@ const ZONES_MAX: usize = 10_000;
 ///
 /// Windows start at multiples of their length since 1970. One is whole only if each of its panes was told and was whole; its
 /// coverage is the lowest of its panes'. Zones beyond 10,000 in a window are told together, under the empty key.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Sums {
     pane_ms: i64,
     open: Vec<Open>,
 }
 
 /// A window that is not complete.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 struct Open {
     length_ms: i64,
     /// `None` before the first pane.
@@ -64,6 +65,16 @@ impl Sums {
         windows
     }
 
+    /// Appends what is not complete, without the lengths.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        self.open.iter().for_each(|open| open.encode(out));
+    }
+
+    /// Takes over what [`Sums::encode`] appended for the same lengths; `None` if it is no such thing.
+    pub(crate) fn decode(&mut self, input: &mut Input<'_>) -> Option<()> {
+        self.open.iter_mut().try_for_each(|open| open.decode(input))
+    }
+
     /// What is not complete, for when no pane will follow. None of it is whole.
     pub fn end(&mut self) -> Vec<Window> {
         let mut windows = Vec::new();
@@ -92,6 +103,35 @@ impl Open {
     fn zone(&mut self, key: &Arc<str>) -> &mut (Tally, Beside) {
         let full = self.zones.len() >= ZONES_MAX && !self.zones.contains_key(key);
         self.zones.entry(if full { "".into() } else { key.clone() }).or_default()
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_time(out, self.start_ms);
+        put_number(out, self.panes as u64);
+        out.push(u8::from(self.whole));
+        out.extend_from_slice(&self.coverage.to_bits().to_be_bytes());
+        put_number(out, self.zones.len() as u64);
+        for (key, (tally, beside)) in &self.zones {
+            put_bytes(out, key.as_bytes());
+            tally.encode(out);
+            [beside.late, beside.future, beside.missed].into_iter().for_each(|count| put_number(out, count));
+        }
+    }
+
+    fn decode(&mut self, input: &mut Input<'_>) -> Option<()> {
+        let start_ms = input.time()?;
+        let panes = i64::try_from(input.number()?).ok().filter(|panes| *panes <= self.length_ms)?;
+        let whole = input.flag()?;
+        let coverage = f64::from_bits(u64::from_be_bytes(input.take(8)?.try_into().ok()?));
+        let coverage = Some(coverage).filter(|share| (0.0..=1.0).contains(share))?;
+        let zone = |input: &mut Input<'_>| {
+            let (key, tally) = (input.name()?, Tally::decode(input)?);
+            let beside = Beside { late: input.number()?, future: input.number()?, missed: input.number()? };
+            Some((key, (tally, beside)))
+        };
+        let zones = (0..input.count()?).map(|_| zone(input)).collect::<Option<_>>()?;
+        *self = Self { length_ms: self.length_ms, start_ms, panes, whole, coverage, zones };
+        Some(())
     }
 
     /// Tells what there is and begins anew.

@@ -154,8 +154,7 @@ struct Reached {
 async fn reach(config: &Config) -> Result<Reached, Failure> {
     let clients = Clients::from_env().await.map_err(|error| Failure::run(error.to_string()))?;
     let records = delivery_streams(&clients, &config.records.delivery_streams).await?;
-    let quarantine = Some(config.quarantine.delivery_stream.clone()).filter(|name| !name.is_empty());
-    let quarantine = delivery_streams(&clients, quarantine.as_slice()).await?.pop();
+    let quarantine = delivery_streams(&clients, Some(&config.quarantine.delivery_stream)).await?.pop();
     let windows = if config.detect.enabled { Some(windows(&clients, config).await?) } else { None };
     Ok(Reached { clients, records, quarantine, windows })
 }
@@ -176,6 +175,7 @@ async fn windows(clients: &Clients, config: &Config) -> Result<Windows, Failure>
         retention,
         // As long as a lease stays where it has come to.
         save_period: 6 * Duration::from_secs(config.leases.failover_secs),
+        delivered: delivery_streams(clients, Some(&config.detect.windows_delivery_stream)).await?,
         told: Box::new(|_, _| {}),
     })
 }
@@ -215,9 +215,12 @@ async fn until_the_end(mut supervisors: Vec<Supervisor>, signals: &mut Signals) 
 }
 
 /// Delivery streams by name, each known to be there, or to be out of sight for a role that may only put.
-async fn delivery_streams(clients: &Clients, names: &[String]) -> Result<Vec<Arc<dyn DeliveryStream>>, Failure> {
+async fn delivery_streams<'a>(
+    clients: &Clients,
+    names: impl IntoIterator<Item = &'a String>,
+) -> Result<Vec<Arc<dyn DeliveryStream>>, Failure> {
     let mut streams: Vec<Arc<dyn DeliveryStream>> = Vec::new();
-    for name in names {
+    for name in names.into_iter().filter(|name| !name.is_empty()) {
         let stream = clients.delivery_stream(name);
         match stream.check().await {
             Ok(()) => {}

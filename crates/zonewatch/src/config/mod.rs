@@ -189,6 +189,8 @@ pub struct Detect {
     /// Seconds that an event may be older than its record's arrival and still count in its window. A constant of the rollup
     /// stream.
     pub lateness_secs: u32,
+    /// A Firehose delivery stream for windows; empty: they are counted only.
+    pub windows_delivery_stream: String,
 }
 
 /// What the process may hold and show.
@@ -291,7 +293,13 @@ impl Default for Records {
 
 impl Default for Detect {
     fn default() -> Self {
-        Self { enabled: false, rollup_stream: String::new(), bucket: String::new(), lateness_secs: 300 }
+        Self {
+            enabled: false,
+            rollup_stream: String::new(),
+            bucket: String::new(),
+            lateness_secs: 300,
+            windows_delivery_stream: String::new(),
+        }
     }
 }
 

@@ -4,8 +4,8 @@
 //! begins, and then every input puts what it has, or says that it has nothing before that time. So windows close while the
 //! inputs are read, in the order of time, and depend on no order in which the inputs are named.
 
-use super::window_line::{self, Closing};
 use crate::lines::Lines;
+use crate::window_line::{self, Closing};
 use detect::message::{Constants, Header};
 use detect::rollup::{FUTURE_MS, Settings, Told};
 use detect::summary::Summary;

@@ -74,6 +74,7 @@ async fn windows_count_every_query_once_whatever_crashes() {
         supervisor.finished().await.expect("a drain ends well");
     }
     assert_eq!(world.counted(), world.put);
+    assert_eq!(world.delivered_in_windows(), world.put);
     let shards = world.snapshots().await;
     assert!(shards.len() == 2, "one snapshot a rollup shard is left: {shards:?}");
     last.kill();

@@ -41,6 +41,7 @@ pub(super) struct WindowsWorld {
     leases: Arc<memory::LeaseTable>,
     state: Arc<memory::StateTable>,
     pub(super) snapshots: memory::Snapshots,
+    pub(super) windows: Arc<memory::DeliveryStream>,
     /// What was told of each key group's window, each time.
     pub(super) told: Arc<Mutex<BTreeMap<(u16, i64), Vec<Closed<Tally>>>>>,
 }
@@ -127,12 +128,13 @@ impl World {
             leases: Arc::new(memory::LeaseTable::new("rollup-leases")),
             state: Arc::new(memory::StateTable::new("rollup-state")),
             snapshots: memory::Snapshots::default(),
+            windows: Arc::new(memory::DeliveryStream::keeping("windows")),
             told: Arc::default(),
         });
     }
 
     fn windows(&self, seed: u64) -> Option<pipeline::Windows> {
-        let WindowsWorld { rollup, leases, snapshots, told, .. } = self.windows.clone()?;
+        let WindowsWorld { rollup, leases, snapshots, told, windows, .. } = self.windows.clone()?;
         let rates = || self.rates.clone();
         Some(pipeline::Windows {
             rollup: Arc::new(Faulty::new(rollup as Arc<dyn Stream>, rates(), seed + 11)),
@@ -140,13 +142,34 @@ impl World {
             snapshots: Arc::new(Faulty::new(Arc::new(snapshots) as Arc<dyn Snapshots>, rates(), seed + 13)),
             retention: Duration::from_secs(24 * 3600),
             save_period: Duration::from_secs(20),
+            delivered: vec![windows.clone() as Arc<dyn DeliveryStream>],
             told: Box::new(move |group, what| {
                 let mut told = told.lock().expect("nobody panics here");
-                for closed in &what.closed {
+                for closed in &what.told.closed {
                     told.entry((group, closed.start_ms)).or_default().push(closed.clone());
                 }
             }),
         })
+    }
+
+    /// What the windows of one pane come to that were delivered; whoever delivers one again delivers the same.
+    pub(super) fn delivered_in_windows(&self) -> u64 {
+        let windows = self.windows.as_ref().expect("windows are computed");
+        let mut found: BTreeMap<String, serde_json::Value> = BTreeMap::new();
+        for entry in windows.windows.entries() {
+            for line in entry.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()) {
+                let window: serde_json::Value = serde_json::from_slice(line).expect("a window is JSON");
+                let id = format!("{} {} {}", window["zone_id"], window["window_start"], window["window_seconds"]);
+                let before = found.insert(id, window.clone());
+                assert!(before.is_none_or(|before| before == window), "told differently: {window}");
+            }
+        }
+        let panes = found.values().filter(|window| window["window_seconds"] == 10);
+        let count = |window: &serde_json::Value| {
+            let fields = ["queries", "late", "future", "missed"];
+            fields.map(|name| window[name].as_u64().expect("a count")).iter().sum::<u64>()
+        };
+        panes.map(count).sum()
     }
 
     /// The names of the snapshots that are stored.

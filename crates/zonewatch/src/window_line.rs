@@ -1,6 +1,6 @@
 //! A window as a line of JSON. `docs/windows.md` describes every field.
 
-use super::summary::rfc3339;
+use crate::config::rfc3339;
 use detect::window::Suffix;
 use detect::{TopName, Window};
 use dnslog::{QueryType, ResponseCode, Transport};
@@ -229,7 +229,7 @@ mod tests {
 
     #[test]
     fn the_documentation_lists_every_field_and_no_other() {
-        let docs = include_str!("../../../../docs/windows.md");
+        let docs = include_str!("../../../docs/windows.md");
         let rows = docs.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
         let documented: BTreeSet<String> = rows.map(str::to_owned).collect();
         let mut found = BTreeSet::new();
