@@ -4,7 +4,7 @@
 //! response codes, edge locations and fields after the tenth are taken as text.
 
 use crate::query::folded_at;
-use crate::scan::{Line, Scanner, Spaces};
+use crate::scan::{Line, Scanner};
 use crate::time::Clockwork;
 use crate::{Form, Query, QueryType, Reason, ResponseCode, Subnet, Transport, address};
 
@@ -52,8 +52,7 @@ impl LineParser {
 
     /// One line without its end.
     pub(crate) fn parse<'a>(&mut self, line: &'a str) -> Result<Query<'a>, Reason> {
-        let query =
-            self.parse_spaced(Line::of(line, &mut Spaces::default()), line.as_bytes(), None, "", "", |query| *query)?;
+        let query = self.parse_spaced(Line::of(line), line.as_bytes(), None, "", "", |query| *query)?;
         check_text(&query)?;
         Ok(query)
     }
@@ -64,7 +63,7 @@ impl LineParser {
     #[inline(always)]
     pub(crate) fn parse_spaced<'a, R>(
         &mut self,
-        line: Line<'a, '_>,
+        line: Line<'a>,
         bytes: &[u8],
         head: Option<Head>,
         event_id: &'a str,

@@ -126,21 +126,20 @@ impl<'s, V: Visit> Session<'s, V> {
         }
     }
 
-    /// As [`Session::event`], for a plain line whose spaces have been found. Its bytes are in the text, from `start` on; its
-    /// head may have been read.
+    /// As [`Session::event`], for a plain line whose fields have been found and whose head was read. `bytes` begin with
+    /// the line.
     #[inline(always)]
     pub(crate) fn scanned_line(
         &mut self,
         source: &Source<'_>,
         text: &Text<'_>,
         event: &Event<'_>,
-        line: Line<'_, '_>,
-        start: usize,
-        head: Option<Head>,
+        line: Line<'_>,
+        bytes: &[u8],
+        head: Head,
     ) {
-        let bytes = text.bytes.get(start..).unwrap_or_default();
         let (visit, fields) = (&mut self.visit, event.extracted_fields);
-        match self.lines.parse_spaced(line, bytes, head, event.id, fields, |query| visit.query(source, query)) {
+        match self.lines.parse_spaced(line, bytes, Some(head), event.id, fields, |query| visit.query(source, query)) {
             Ok(()) => {
                 self.events += 1;
                 self.decoded.queries += 1;

@@ -1,6 +1,6 @@
 //! Sixty-four bytes at a time, and all work that is made of it, by what only some processors have.
 
-use super::{Avx2, BLOCK, Masks, Nothing, Work};
+use super::{Avx2, BLOCK, Masks, Work};
 use std::arch::x86_64::{
     _mm256_add_epi8, _mm256_cmpeq_epi8, _mm256_cmpgt_epi8, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set_epi64x,
     _mm256_set1_epi8,
@@ -13,7 +13,7 @@ pub(super) fn run<W: Work>(look: Avx2, work: W) -> W::Done {
 
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
 pub(super) fn plain_end(look: Avx2, bytes: &[u8], from: usize) -> usize {
-    super::plain_end(look, bytes, from, &mut Nothing)
+    super::plain_end(look, bytes, from)
 }
 
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt")]
