@@ -11,6 +11,9 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod sse2;
+mod v4;
+
+pub(crate) use v4::V4_BLOCK;
 
 /// Bytes that are looked at together.
 pub(crate) const BLOCK: usize = 64;
@@ -27,9 +30,12 @@ enum Way {
     Portable(Portable),
 }
 
-/// Looks at 64 bytes. What uses it has its instructions as part of its own code.
+/// Looks at many bytes at once. What uses it has its instructions as part of its own code.
 pub(crate) trait Look: Copy {
     fn masks(self, block: &[u8; BLOCK]) -> Masks;
+
+    /// The IPv4 address in the first `length` bytes; `None` if it is none.
+    fn v4(self, block: &[u8; V4_BLOCK], length: usize) -> Option<u32>;
 }
 
 /// A way that any processor can go.
@@ -40,6 +46,11 @@ impl Look for Portable {
     #[inline(always)]
     fn masks(self, block: &[u8; BLOCK]) -> Masks {
         portable_masks(block)
+    }
+
+    #[inline(always)]
+    fn v4(self, block: &[u8; V4_BLOCK], length: usize) -> Option<u32> {
+        v4::v4(block, length)
     }
 }
 
@@ -55,6 +66,13 @@ impl Look for Avx2 {
     fn masks(self, block: &[u8; BLOCK]) -> Masks {
         // SAFETY: there is a value of this type, so the processor was asked for every feature the function needs.
         unsafe { avx2::masks(block) }
+    }
+
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    fn v4(self, block: &[u8; V4_BLOCK], length: usize) -> Option<u32> {
+        // SAFETY: there is a value of this type, so the processor was asked for every feature the function needs.
+        unsafe { avx2::v4(&block.as_chunks().0[0], length) }
     }
 }
 
@@ -114,6 +132,8 @@ impl Scanner {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Line<'t> {
     text: &'t str,
+    /// The text and what is behind it, if that is known: a look beyond an end saves asking where that is.
+    bytes: &'t [u8],
     /// Where each field ends, in their order: at a space, the last maybe at the text's end. `None` if there are fewer.
     ends: Option<[usize; FIELDS]>,
 }
@@ -141,7 +161,7 @@ impl<'t> Line<'t> {
             *end = space;
             count += 1;
         }
-        Self { text, ends: (count >= FIELDS - 1).then_some(ends) }
+        Self { text, bytes: text.as_bytes(), ends: (count >= FIELDS - 1).then_some(ends) }
     }
 
     /// The plain part of a JSON string that `bytes` begin with, if it has ten fields and no more, and these are not of
@@ -180,12 +200,17 @@ impl<'t> Line<'t> {
             *place = name_end + 1 + behind_name.trailing_zeros() as usize;
             behind_name &= behind_name.wrapping_sub(1);
         }
-        Some(Self { text: Ascii(bytes.get(..end)?).text(), ends: Some(ends) })
+        Some(Self { text: Ascii(bytes.get(..end)?).text(), bytes, ends: Some(ends) })
     }
 
     #[inline(always)]
     pub(crate) fn text(&self) -> &'t str {
         self.text
+    }
+
+    #[inline(always)]
+    pub(crate) fn bytes(&self) -> &'t [u8] {
+        self.bytes
     }
 
     /// The first fields, each up to a space; the last may go to the end. `None` if there are fewer.

@@ -54,7 +54,7 @@ fn read_usual<V: Visit>(
                 _ => extracted_fields(&session.lines.scanner, text, message_end)?,
             };
             let event = Event { place: at..end, id: id.text(), message: line.text(), extracted_fields };
-            session.scanned_line(source, text, &event, line, message, head);
+            session.scanned_line(look, source, text, &event, line, head);
             return Some(end);
         }
     }
