@@ -2,7 +2,7 @@
 //! forms are read by hand because they stand in every line.
 
 use crate::Subnet;
-use crate::scan::{HEX_BLOCK, dots_and_colons, hex_and_colons};
+use crate::scan::{HEX_BLOCK, Look, Portable, dots_and_colons, hex_and_colons};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// An address as it travels in registers. An [`IpAddr`] lies in memory, its parts at odd places: read back as a whole
@@ -34,17 +34,17 @@ impl Bits {
 
 /// An IPv4 or IPv6 address.
 pub(crate) fn parse(text: &str) -> Option<IpAddr> {
-    parse_before(text, text.as_bytes()).map(Bits::address)
+    parse_before(Portable, text, text.as_bytes()).map(Bits::address)
 }
 
 /// The same. `bytes` begin with those of `text` and may go on behind it, which makes reading quicker.
 #[inline(always)]
-pub(crate) fn parse_before(text: &str, bytes: &[u8]) -> Option<Bits> {
+pub(crate) fn parse_before(look: impl Look, text: &str, bytes: &[u8]) -> Option<Bits> {
     // A colon ends the first group of an IPv6 address, or begins it. To ask this first and nothing else is one branch
     // that the processor may take wrong, instead of one for each thing that an IPv4 address has and it has not.
     if let Some(block) = bytes.first_chunk() {
-        if dots_and_colons(first_of(block)).1 & 0b1_1111 == 0 {
-            if let Some(bits) = parse_v4(block, text.len()) {
+        if dots_and_colons(&block.as_chunks().0[0]).1 & 0b1_1111 == 0 {
+            if let Some(bits) = look.v4(block, text.len()) {
                 return Some(Bits { is_v4: true, bits: u128::from(bits) });
             }
         } else if let Some(bits) = parse_v6_before(bytes, text.len()) {
@@ -65,18 +65,18 @@ fn parse_other(text: &str) -> Option<Bits> {
 
 /// A network prefix, `192.0.2.0/24` or `2001:db8::/48`.
 pub(crate) fn parse_subnet(text: &str) -> Option<Subnet> {
-    let (address, prefix_bits) = parse_subnet_before(text, text.as_bytes())?;
+    let (address, prefix_bits) = parse_subnet_before(Portable, text, text.as_bytes())?;
     Some(Subnet { address: address.address(), prefix_bits })
 }
 
 /// The same, as in [`parse_before`].
 #[inline(always)]
-pub(crate) fn parse_subnet_before(text: &str, bytes: &[u8]) -> Option<(Bits, u8)> {
+pub(crate) fn parse_subnet_before(look: impl Look, text: &str, bytes: &[u8]) -> Option<(Bits, u8)> {
     let (slash, prefix_bits) = match *text.as_bytes() {
         [.., b'/', tens @ b'1'..=b'9', ones @ b'0'..=b'9'] => (text.len() - 3, 10 * (tens - b'0') + (ones - b'0')),
         _ => prefix_length(text)?,
     };
-    let address = parse_before(text.get(..slash)?, bytes)?;
+    let address = parse_before(look, text.get(..slash)?, bytes)?;
     let bits_max = if address.is_v4 { 32 } else { 128 };
     (prefix_bits <= bits_max).then_some((address, prefix_bits))
 }
@@ -96,53 +96,6 @@ fn prefix_length(text: &str) -> Option<(usize, u8)> {
 
 fn digit(byte: u8) -> Option<u8> {
     byte.is_ascii_digit().then(|| byte - b'0')
-}
-
-/// Bytes that [`parse_v4`] looks at: an IPv4 address has at most 15, and a number is read as four.
-const V4_BLOCK: usize = 20;
-
-#[inline(always)]
-fn first_of(block: &[u8; V4_BLOCK]) -> &[u8; 16] {
-    &block.as_chunks().0[0]
-}
-
-/// The IPv4 address in the first `length` bytes; `None` if it is none.
-///
-/// Where the dots are is found in all bytes at once, and each number is then a shift and a sum, without a branch: the
-/// lengths of an address's numbers are nothing that a processor could predict.
-#[inline(always)]
-fn parse_v4(block: &[u8; V4_BLOCK], length: usize) -> Option<u32> {
-    if length > 15 {
-        return None;
-    }
-    let mut dots = u32::from(dots_and_colons(first_of(block)).0) & ((1 << length) - 1);
-    // If there are fewer than three, the ends of numbers lie far out; if there are more, one is within a number.
-    let first = dots.trailing_zeros();
-    dots &= dots.wrapping_sub(1);
-    let second = dots.trailing_zeros();
-    dots &= dots.wrapping_sub(1);
-    let third = dots.trailing_zeros();
-    let a = number(block, 0, first);
-    let b = number(block, first + 1, second);
-    let c = number(block, second + 1, third);
-    let d = number(block, third + 1, length as u32);
-    let is_sound = a.1 & b.1 & c.1 & d.1;
-    is_sound.then_some(a.0 << 24 | b.0 << 16 | c.0 << 8 | d.0)
-}
-
-/// The number between two of the first 16 places, and whether it is one: up to 255, without leading zeros.
-#[inline(always)]
-fn number(block: &[u8; V4_BLOCK], from: u32, to: u32) -> (u32, bool) {
-    let length = to.wrapping_sub(from);
-    let at = from as usize & 15;
-    let digits = u32::from_le_bytes([block[at], block[at + 1], block[at + 2], block[at + 3]]);
-    let unused_bits = 32_u32.wrapping_sub(length.wrapping_mul(8));
-    // The last digit in the highest byte, zeros below the first.
-    let values = digits.wrapping_shl(unused_bits).wrapping_sub(0x3030_3030_u32.wrapping_shl(unused_bits));
-    let are_digits = (values | values.wrapping_add(0x7676_7676)) & 0x8080_8080 == 0;
-    let leads_with_zero = (length > 1) & (digits & 0xff == u32::from(b'0'));
-    let value = 100 * (values >> 8 & 0xff) + 10 * (values >> 16 & 0xff) + (values >> 24);
-    (value, (length.wrapping_sub(1) < 3) & are_digits & !leads_with_zero & (value <= 255))
 }
 
 /// The IPv6 address in the first `length` bytes, written in hexadecimal alone; `None` if it is none, or if there are not
@@ -271,6 +224,7 @@ fn with_gap(groups: u128, count: u32, gap: Option<u32>) -> Option<u128> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scan::{Scanner, V4_BLOCK, Work};
     use proptest::prelude::*;
 
     #[test]
@@ -308,7 +262,40 @@ mod tests {
         }
     }
 
+    /// An address with something behind it.
+    struct Before<'t>(&'t str, &'t [u8]);
+
+    impl Work for Before<'_> {
+        type Done = Option<Bits>;
+
+        #[inline(always)]
+        fn by(self, look: impl Look) -> Option<Bits> {
+            parse_before(look, self.0, self.1)
+        }
+    }
+
+    struct V4<'t>(&'t [u8; V4_BLOCK], usize);
+
+    impl Work for V4<'_> {
+        type Done = Option<u32>;
+
+        #[inline(always)]
+        fn by(self, look: impl Look) -> Option<u32> {
+            look.v4(self.0, self.1)
+        }
+    }
+
     proptest! {
+        // What decides about four numbers is in few of all texts.
+        #[test]
+        fn four_numbers_are_those_of_the_standard_library(text in "([0-9]{0,4}|0[0-9]|25[0-9]|[/:-])(\\.([0-9]{0,4}|[12]?[0-9]?[0-9])){2,4}") {
+            let bytes = format!("{text} - and twenty more").into_bytes();
+            let block = bytes.first_chunk().unwrap();
+            let expected = text.parse().ok().map(Ipv4Addr::to_bits);
+            prop_assert_eq!(Portable.v4(block, text.len()), expected);
+            prop_assert_eq!(Scanner::new().processor().run(V4(block, text.len())), expected);
+        }
+
         #[test]
         fn groups_and_gaps_are_those_of_the_standard_library(text in "(:|::|)([0-9a-fA-F]{1,5}(:|:|:|::)){0,8}[0-9a-fA-F]{0,4}") {
             let behind = format!("{text}{}", ":0".repeat(HEX_BLOCK));
@@ -322,10 +309,13 @@ mod tests {
             text in "([0-9]{1,4}|[0-9a-fA-F:]{1,5}|\\.|::|[0-9]{1,3}\\.[0-9]{1,3}\\.|%|x){0,9}",
         ) {
             prop_assert_eq!(parse(&text), text.parse().ok());
-            let before = parse_before(&text, format!("{text} - and 16 more").as_bytes());
-            prop_assert_eq!(before.map(Bits::address), text.parse().ok());
-            let before = parse_before(&text, format!("{text}{}", ":0".repeat(HEX_BLOCK)).as_bytes());
-            prop_assert_eq!(before.map(Bits::address), text.parse().ok());
+            for behind in [" - and 16 more", ".1.2.3.4, and 16 more", &":0".repeat(HEX_BLOCK)] {
+                let bytes = format!("{text}{behind}").into_bytes();
+                for scanner in [Scanner::new(), Scanner::portable()] {
+                    let found = scanner.processor().run(Before(&text, &bytes));
+                    prop_assert_eq!(found.map(Bits::address), text.parse().ok());
+                }
+            }
         }
 
         #[test]
@@ -334,7 +324,10 @@ mod tests {
             prop_assert_eq!(parse(&v4.to_string()), Some(v4.into()));
             let text = v4.to_string();
             let behind = format!("{text}.1, 16 more bytes");
-            prop_assert_eq!(parse_v4(behind.as_bytes().first_chunk().unwrap(), text.len()), Some(v4.to_bits()));
+            let block = behind.as_bytes().first_chunk().unwrap();
+            prop_assert_eq!(Portable.v4(block, text.len()), Some(v4.to_bits()));
+            let found = Scanner::new().processor().run(V4(block, text.len()));
+            prop_assert_eq!(found, Some(v4.to_bits()));
             let v6 = std::net::Ipv6Addr::from_bits(v6);
             prop_assert_eq!(parse(&v6.to_string()), Some(v6.into()));
             let text = v6.to_string();

@@ -4,7 +4,7 @@
 //! response codes, edge locations and fields after the tenth are taken as text.
 
 use crate::query::folded_at;
-use crate::scan::{Line, Scanner, Spaces};
+use crate::scan::{Line, Look, Portable, Scanner};
 use crate::time::Clockwork;
 use crate::{Form, Query, QueryType, Reason, ResponseCode, Subnet, Transport, address};
 
@@ -52,20 +52,18 @@ impl LineParser {
 
     /// One line without its end.
     pub(crate) fn parse<'a>(&mut self, line: &'a str) -> Result<Query<'a>, Reason> {
-        let query =
-            self.parse_spaced(Line::of(line, &mut Spaces::default()), line.as_bytes(), None, "", "", |query| *query)?;
+        let query = self.parse_spaced(Portable, Line::of(line), None, "", "", |query| *query)?;
         check_text(&query)?;
         Ok(query)
     }
 
-    /// One line that holds no control character, with its spaces found already. `bytes` begin where the line does and
-    /// may go on behind it: a look beyond its end saves asking where that is. The query is handed to `then` and not
+    /// One line that holds no control character, with its fields found already. The query is handed to `then` and not
     /// returned, since moving it would cost as much as some of the parsing.
     #[inline(always)]
     pub(crate) fn parse_spaced<'a, R>(
         &mut self,
-        line: Line<'a, '_>,
-        bytes: &[u8],
+        look: impl Look,
+        line: Line<'a>,
         head: Option<Head>,
         event_id: &'a str,
         extracted_fields: &'a str,
@@ -74,6 +72,7 @@ impl LineParser {
         let Some([version, time, zone_id, name, kind, code, transport, edge, source, subnet]) = line.fields() else {
             return Err(too_few_fields(line.text()));
         };
+        let bytes = line.bytes();
         let time_ms = match head {
             Some(head) => head.time_ms,
             None => self.check_head(version.text, time.text, zone_id.text)?,
@@ -83,11 +82,11 @@ impl LineParser {
         let (Some(at_source), Some(at_subnet)) = (bytes.get(source.at..), bytes.get(subnet.at..)) else {
             return Err(Reason::FieldCount);
         };
-        let source_ip = address::parse_before(source.text, at_source).ok_or(Reason::BadAddress)?;
+        let source_ip = address::parse_before(look, source.text, at_source).ok_or(Reason::BadAddress)?;
         let (client_subnet, client_subnet_text) = if subnet.text == "-" {
             (None, "")
         } else {
-            let subnet_read = address::parse_subnet_before(subnet.text, at_subnet).ok_or(Reason::BadSubnet)?;
+            let subnet_read = address::parse_subnet_before(look, subnet.text, at_subnet).ok_or(Reason::BadSubnet)?;
             (Some(subnet_read), subnet.text)
         };
         Ok(then(&Query {

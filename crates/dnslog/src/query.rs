@@ -128,8 +128,8 @@ pub struct Answer<'a> {
     pub class: &'a str,
 }
 
-/// Up to eight bytes as one number, letters in lower case; 0 for none and for more. One comparison of numbers finds a
-/// mnemonic, in every line three times.
+/// Up to eight bytes as one number, letters in lower case, the last byte the highest; 0 for none and for more. One
+/// comparison of numbers finds a mnemonic, in every line three times.
 #[inline]
 const fn folded(text: &[u8]) -> u64 {
     let word = match *text {
@@ -149,7 +149,7 @@ const fn folded(text: &[u8]) -> u64 {
     };
     // Adding this bit makes lower case of capital letters and a letter of nothing else that a mnemonic holds: `@` to
     // `_` become the characters after them, none of them a small letter or digit. No byte that is there becomes 0.
-    word | 0x2020_2020_2020_2020 >> (64 - 8 * text.len())
+    (word | 0x2020_2020_2020_2020) << (64 - 8 * text.len())
 }
 
 /// The same of the bytes between two places, quicker if there are eight to look at.
@@ -158,8 +158,7 @@ pub(crate) fn folded_at(bytes: &[u8], from: usize, to: usize) -> u64 {
     let length = to.wrapping_sub(from);
     match bytes.get(from..).and_then(|rest| rest.first_chunk()) {
         Some(&word) if (1..=8).contains(&length) => {
-            let unused_bits = 64 - 8 * length;
-            (u64::from_le_bytes(word) | 0x2020_2020_2020_2020) << unused_bits >> unused_bits
+            (u64::from_le_bytes(word) | 0x2020_2020_2020_2020) << (64 - 8 * length)
         }
         _ => folded(bytes.get(from..to).unwrap_or_default()),
     }
@@ -217,7 +216,7 @@ macro_rules! closed_set {
             #[inline]
             pub(crate) fn of_key(key: u64) -> Self {
                 const FACTOR: u64 = factor_without_collision(&[$(folded($text.as_bytes())),+]);
-                static MEMBERS: [(u64, $name); SLOTS] = {
+                const MEMBERS: &[(u64, $name); SLOTS] = &{
                     let mut members = [(0, $name::Other); SLOTS];
                     $(members[slot(folded($text.as_bytes()), FACTOR)] = (folded($text.as_bytes()), $name::$variant);)+
                     members

@@ -11,6 +11,9 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod sse2;
+mod v4;
+
+pub(crate) use v4::V4_BLOCK;
 
 /// Bytes that are looked at together.
 pub(crate) const BLOCK: usize = 64;
@@ -18,12 +21,6 @@ const WINDOW: usize = 2 * BLOCK;
 
 /// Fields of a log line.
 pub(crate) const FIELDS: usize = 10;
-
-/// As many spaces as a log line needs: nine between its fields, one before whatever a later version adds.
-const SPACES_MAX: usize = FIELDS;
-
-/// Spaces that are stored at once: a line has about five in 64 bytes.
-const STRIDE: usize = 6;
 
 /// What the processor can do.
 #[derive(Debug, Clone, Copy)]
@@ -33,9 +30,12 @@ enum Way {
     Portable(Portable),
 }
 
-/// Looks at 64 bytes. What uses it has its instructions as part of its own code.
+/// Looks at many bytes at once. What uses it has its instructions as part of its own code.
 pub(crate) trait Look: Copy {
     fn masks(self, block: &[u8; BLOCK]) -> Masks;
+
+    /// The IPv4 address in the first `length` bytes; `None` if it is none.
+    fn v4(self, block: &[u8; V4_BLOCK], length: usize) -> Option<u32>;
 }
 
 /// A way that any processor can go.
@@ -46,6 +46,11 @@ impl Look for Portable {
     #[inline(always)]
     fn masks(self, block: &[u8; BLOCK]) -> Masks {
         portable_masks(block)
+    }
+
+    #[inline(always)]
+    fn v4(self, block: &[u8; V4_BLOCK], length: usize) -> Option<u32> {
+        v4::v4(block, length)
     }
 }
 
@@ -61,6 +66,13 @@ impl Look for Avx2 {
     fn masks(self, block: &[u8; BLOCK]) -> Masks {
         // SAFETY: there is a value of this type, so the processor was asked for every feature the function needs.
         unsafe { avx2::masks(block) }
+    }
+
+    #[inline(always)]
+    #[allow(unsafe_code)]
+    fn v4(self, block: &[u8; V4_BLOCK], length: usize) -> Option<u32> {
+        // SAFETY: there is a value of this type, so the processor was asked for every feature the function needs.
+        unsafe { avx2::v4(&block.as_chunks().0[0], length) }
     }
 }
 
@@ -110,17 +122,20 @@ impl Scanner {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: there is a value of this type, so the processor was asked for every feature the function needs.
             Way::Avx2(look) => unsafe { avx2::plain_end(look, bytes, from) },
-            Way::Portable(look) => plain_end(look, bytes, from, &mut Nothing),
+            Way::Portable(look) => plain_end(look, bytes, from),
         };
         Ascii(bytes.get(from..end).unwrap_or_default())
     }
 }
 
-/// A line of text, and where its first spaces are. If 32 bits can say that, they come one after the other, in the text.
+/// A line of text, and where its first fields are.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Line<'t, 's> {
+pub(crate) struct Line<'t> {
     text: &'t str,
-    spaces: &'s Spaces,
+    /// The text and what is behind it, if that is known: a look beyond an end saves asking where that is.
+    bytes: &'t [u8],
+    /// Where each field ends, in their order: at a space, the last maybe at the text's end. `None` if there are fewer.
+    ends: Option<[usize; FIELDS]>,
 }
 
 /// A field of a line, and where it begins.
@@ -137,40 +152,55 @@ impl Field<'_> {
     }
 }
 
-impl<'t, 's> Line<'t, 's> {
-    /// A line that is not part of JSON.
-    pub(crate) fn of(text: &'t str, spaces: &'s mut Spaces) -> Self {
-        spaces.count = 0;
-        for at in memchr::memchr_iter(b' ', text.as_bytes()).take(SPACES_MAX) {
-            spaces.at[spaces.count] = at as u32;
-            spaces.count += 1;
+impl<'t> Line<'t> {
+    /// Any line.
+    pub(crate) fn of(text: &'t str) -> Self {
+        let mut ends = [text.len(); FIELDS];
+        let mut count = 0;
+        for (end, space) in ends.iter_mut().zip(memchr::memchr_iter(b' ', text.as_bytes())) {
+            *end = space;
+            count += 1;
         }
-        Self { text, spaces }
+        Self { text, bytes: text.as_bytes(), ends: (count >= FIELDS - 1).then_some(ends) }
     }
 
-    /// The plain part of a JSON string that begins at `from`, as by [`Scanner::plain`]. Where its first three spaces are
-    /// may be known; then what is before the third is only checked to be plain.
+    /// The plain part of a JSON string that `bytes` begin with, if it has ten fields and no more, and these are not of
+    /// unusual length. Its first three spaces are known, and that what is before the third is plain.
     #[inline(always)]
-    pub(crate) fn plain(
-        look: impl Look,
-        bytes: &'t [u8],
-        from: usize,
-        known: Option<[usize; 3]>,
-        spaces: &'s mut Spaces,
-    ) -> Self {
-        spaces.count = 0;
-        let mut skipped = 0;
-        if let Some([a, b, c]) = known
-            && let Some(block) = bytes.get(from..).and_then(|rest| rest.first_chunk())
-            && (a < b && b < c && c < BLOCK - 1)
-            && look.masks(block).special & ((2 << c) - 1) == 0
-        {
-            (spaces.at[0], spaces.at[1], spaces.at[2]) = (a as u32, b as u32, c as u32);
-            spaces.count = 3;
-            skipped = c + 1;
+    pub(crate) fn usual(look: impl Look, bytes: &'t [u8], known: [usize; 3]) -> Option<Self> {
+        let [a, b, c] = known;
+        // Whatever the caller knows, the text below must be ASCII.
+        let head: &[u8; BLOCK] = bytes.first_chunk()?;
+        if !(a < b && b < c && c < BLOCK && head.is_ascii()) {
+            return None;
         }
-        let end = plain_end(look, bytes, from + skipped, &mut Keep { spaces, start: from });
-        Self { text: Ascii(bytes.get(from..end).unwrap_or_default()).text(), spaces }
+        let mut at = c + 1;
+        let (special, spaces) = loop {
+            let (special, spaces) = window_masks(look, bytes.get(at..)?);
+            if special != 0 {
+                break (special, spaces & below(special));
+            }
+            // The name is long: the next window begins behind it, or behind as much of it as is in this one.
+            match spaces.trailing_zeros() {
+                0 => return None,
+                name => at += name as usize,
+            }
+        };
+        if spaces.count_ones() as usize != FIELDS - 1 - known.len() {
+            return None;
+        }
+        let end = at + special.trailing_zeros() as usize;
+        let name_end = at + spaces.trailing_zeros() as usize;
+        let mut behind_name = (spaces >> spaces.trailing_zeros() >> 1) as u64;
+        let mut ends = [a, b, c, name_end, 0, 0, 0, 0, 0, end];
+        for place in &mut ends[4..9] {
+            if behind_name == 0 {
+                return None;
+            }
+            *place = name_end + 1 + behind_name.trailing_zeros() as usize;
+            behind_name &= behind_name.wrapping_sub(1);
+        }
+        Some(Self { text: Ascii(bytes.get(..end)?).text(), bytes, ends: Some(ends) })
     }
 
     #[inline(always)]
@@ -178,35 +208,26 @@ impl<'t, 's> Line<'t, 's> {
         self.text
     }
 
+    #[inline(always)]
+    pub(crate) fn bytes(&self) -> &'t [u8] {
+        self.bytes
+    }
+
     /// The first fields, each up to a space; the last may go to the end. `None` if there are fewer.
     #[inline(always)]
     #[allow(unsafe_code)]
     pub(crate) fn fields(&self) -> Option<[Field<'t>; FIELDS]> {
-        let Spaces { at, count } = self.spaces;
-        if *count < FIELDS - 1 || u32::try_from(self.text.len()).is_err() {
-            return None;
-        }
         let mut fields = [Field { at: 0, text: "" }; FIELDS];
         let mut start = 0;
-        for (index, field) in fields.iter_mut().enumerate() {
-            let end = if index < *count { at[index] as usize } else { self.text.len() };
-            // SAFETY: the text is short enough for its spaces to come one after the other, in the text. So there is a field
-            // from its start, or behind a space, to the next space, or its end; and none of the two is within a character,
-            // since both are beside one of ASCII.
+        for (field, end) in fields.iter_mut().zip(self.ends?) {
+            // SAFETY: the ends come one after the other, each but the last at a space, none behind the text's end. So there is
+            // a field from the text's start, or behind a space, to the next end; and none of the two is within a character,
+            // since both are beside one of ASCII or at an end of the text.
             *field = Field { at: start, text: unsafe { self.text.get_unchecked(start..end) } };
             start = end + 1;
         }
         Some(fields)
     }
-}
-
-/// Where spaces were found, in their order: the first [`SPACES_MAX`] at least. A line borrows it, for if it were moved with
-/// the line, it would be read as a whole right after its parts were written, and the processor waits for that.
-#[derive(Debug, Default)]
-pub(crate) struct Spaces {
-    // Longer than needed, so that a block's spaces can be stored without asking how many there are.
-    at: [u32; SPACES_MAX + STRIDE],
-    count: usize,
 }
 
 /// What the processor can do. Only a scanner gives one away.
@@ -344,25 +365,6 @@ fn simple_special_mask(block: &[u8; 16]) -> u16 {
     block.iter().rev().fold(0, |bits, byte| bits << 1 | u16::from(is_special(byte)))
 }
 
-impl Spaces {
-    /// Takes the spaces of a block that begins `base` bytes after the line's start.
-    #[inline(always)]
-    fn push(&mut self, mut mask: u64, base: u32) {
-        let mut left = mask.count_ones() as usize;
-        while let Some(slots) = self.at.get_mut(self.count..).and_then(|rest| rest.first_chunk_mut::<STRIDE>()) {
-            for slot in slots {
-                *slot = base.wrapping_add(mask.trailing_zeros());
-                mask &= mask.wrapping_sub(1);
-            }
-            self.count += left.min(STRIDE);
-            if left <= STRIDE {
-                return;
-            }
-            left -= STRIDE;
-        }
-    }
-}
-
 /// What a block holds, a bit a byte, the lowest bit for the first byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Masks {
@@ -373,61 +375,37 @@ pub(crate) struct Masks {
     space: u64,
 }
 
-/// What is done about spaces.
-trait Spaced {
-    fn push(&mut self, spaces: u64, at: usize);
-}
-
-struct Nothing;
-
-impl Spaced for Nothing {
-    #[inline(always)]
-    fn push(&mut self, _spaces: u64, _at: usize) {}
-}
-
-/// Keeps them, counted from a line's start.
-struct Keep<'s> {
-    spaces: &'s mut Spaces,
-    start: usize,
-}
-
-impl Spaced for Keep<'_> {
-    #[inline(always)]
-    fn push(&mut self, spaces: u64, at: usize) {
-        self.spaces.push(spaces, at.wrapping_sub(self.start) as u32);
-    }
-}
-
-/// Where the plain bytes from `from` on end. Two blocks at a time: what a line has behind its zone is mostly shorter, and
-/// how much shorter could not be foretold.
+/// Where the plain bytes from `from` on end.
 #[inline(always)]
-fn plain_end(look: impl Look, bytes: &[u8], from: usize, spaced: &mut impl Spaced) -> usize {
+fn plain_end(look: impl Look, bytes: &[u8], from: usize) -> usize {
     let mut at = from;
     loop {
         let rest = bytes.get(at..).unwrap_or_default();
-        let (window, length) = match rest.first_chunk() {
-            Some(window) => (*window, WINDOW),
-            None => (last_window(rest), rest.len()),
-        };
-        let [first, second] = blocks(&window);
-        let (first, second) = (look.masks(first), look.masks(second));
-        // What is behind the first special byte does not count.
-        let is_in_first = first.special != 0;
-        let second_space = if is_in_first { 0 } else { second.space & below(second.special) };
-        spaced.push(first.space & below(first.special), at);
-        spaced.push(second_space, at + BLOCK);
-        if is_in_first | (second.special != 0) {
-            let behind = BLOCK + second.special.trailing_zeros() as usize;
-            let found = if is_in_first { first.special.trailing_zeros() as usize } else { behind };
-            return at + length.min(found);
+        let (special, _) = window_masks(look, rest);
+        if special != 0 {
+            return at + rest.len().min(special.trailing_zeros() as usize);
         }
         at += WINDOW;
     }
 }
 
+/// What the first bytes are, as in [`Masks`]: special ones and spaces. Two blocks at a time: what a line has behind its
+/// zone is mostly shorter, and how much shorter could not be foretold.
+#[inline(always)]
+fn window_masks(look: impl Look, rest: &[u8]) -> (u128, u128) {
+    let window = match rest.first_chunk() {
+        Some(window) => *window,
+        None => last_window(rest),
+    };
+    let [first, second] = blocks(&window);
+    let (first, second) = (look.masks(first), look.masks(second));
+    let special = u128::from(first.special) | u128::from(second.special) << BLOCK;
+    (special, u128::from(first.space) | u128::from(second.space) << BLOCK)
+}
+
 /// The bits below the lowest that is set in `special`; all if none is.
 #[inline(always)]
-fn below(special: u64) -> u64 {
+fn below(special: u128) -> u128 {
     special.wrapping_sub(1) & !special
 }
 

@@ -1,7 +1,7 @@
 //! The decoding of one record: what it counts, what it hands over, and the text it works on.
 
 use crate::line::{Head, LineParser};
-use crate::scan::Line;
+use crate::scan::{Line, Look};
 use crate::{BytesForm, Decoded, Limits, Query, Reason, Reject, Source, Visit, json};
 use std::ops::Range;
 
@@ -126,21 +126,19 @@ impl<'s, V: Visit> Session<'s, V> {
         }
     }
 
-    /// As [`Session::event`], for a plain line whose spaces have been found. Its bytes are in the text, from `start` on; its
-    /// head may have been read.
+    /// As [`Session::event`], for a plain line whose fields have been found and whose head was read.
     #[inline(always)]
     pub(crate) fn scanned_line(
         &mut self,
+        look: impl Look,
         source: &Source<'_>,
         text: &Text<'_>,
         event: &Event<'_>,
-        line: Line<'_, '_>,
-        start: usize,
-        head: Option<Head>,
+        line: Line<'_>,
+        head: Head,
     ) {
-        let bytes = text.bytes.get(start..).unwrap_or_default();
         let (visit, fields) = (&mut self.visit, event.extracted_fields);
-        match self.lines.parse_spaced(line, bytes, head, event.id, fields, |query| visit.query(source, query)) {
+        match self.lines.parse_spaced(look, line, Some(head), event.id, fields, |query| visit.query(source, query)) {
             Ok(()) => {
                 self.events += 1;
                 self.decoded.queries += 1;

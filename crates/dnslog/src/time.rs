@@ -90,23 +90,15 @@ impl Clockwork {
         if *minute != self.minute {
             return None;
         }
-        // Per byte: what stands there with digits 0, what carries a digit that is too great (tens of seconds over five) into
-        // the high half, and the bits that must then be none.
-        let (length, zeros, carries, fixed) = match rest.get(2) {
-            Some(b'.') => {
-                (24, *b"00.000Z ", [10, 6, 0, 6, 6, 6, 0, 0], [0xf0, 0xf0, 0xff, 0xf0, 0xf0, 0xf0, 0xff, 0xff])
-            }
-            _ => (20, *b"00Z \0\0\0\0", [10, 6, 0, 0, 0, 0, 0, 0], [0xf0, 0xf0, 0xff, 0xff, 0, 0, 0, 0]),
+        // Each form apart, so that what stands where is part of the instructions.
+        let (millis, length) = if rest.get(2) == Some(&b'.') {
+            let fixed = [0xf0, 0xf0, 0xff, 0xf0, 0xf0, 0xf0, 0xff, 0xff];
+            (in_minute(word, *b"00.000Z ", [10, 6, 0, 6, 6, 6, 0, 0], fixed)?, 24)
+        } else {
+            let fixed = [0xf0, 0xf0, 0xff, 0xff, 0, 0, 0, 0];
+            (in_minute(word & 0xffff_ffff, *b"00Z \0\0\0\0", [10, 6, 0, 0, 0, 0, 0, 0], fixed)?, 20)
         };
-        // What is left of digits is their values.
-        let values = word ^ u64::from_le_bytes(zeros);
-        let carried = values.wrapping_add(u64::from_le_bytes(carries));
-        if (values | carried) & u64::from_le_bytes(fixed) != 0 {
-            return None;
-        }
-        let [s1, s2, _, m1, m2, m3, ..] = values.to_le_bytes().map(i64::from);
-        let millis = if length == 24 { 100 * m1 + 10 * m2 + m3 } else { 0 };
-        Some((self.minute_ms + 1000 * (10 * s1 + s2) + millis, length))
+        Some((self.minute_ms + millis, length))
     }
 
     /// As [`parse`], and remembers the minute.
@@ -118,6 +110,21 @@ impl Clockwork {
         }
         Some(time_ms)
     }
+}
+
+/// Milliseconds of what stands behind a minute, two digits and three. Per byte: what is there with digits 0, what carries
+/// a digit that is too great (tens of seconds over five) into the high half, and the bits that must then be none.
+#[inline(always)]
+fn in_minute(word: u64, zeros: [u8; 8], carries: [u8; 8], fixed: [u8; 8]) -> Option<i64> {
+    // What is left of digits is their values.
+    let values = word ^ u64::from_le_bytes(zeros);
+    let carried = values.wrapping_add(u64::from_le_bytes(carries));
+    if (values | carried) & u64::from_le_bytes(fixed) != 0 {
+        return None;
+    }
+    // Seconds, the first digit behind the point, and the other two: each is in two bytes, and one product adds them up.
+    let pairs = (values.wrapping_mul(10).wrapping_add(values >> 8)) & 0x00ff_00ff_00ff_00ff;
+    Some((pairs.wrapping_mul(1000 << 32 | 100 << 16 | 1) >> 32 & 0xffff) as i64)
 }
 
 #[cfg(test)]

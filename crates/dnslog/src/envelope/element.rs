@@ -1,7 +1,7 @@
 //! One element of `logEvents`.
 
 use super::{EVENT_START, value};
-use crate::scan::{Ascii, Line, Look, Scanner, Spaces};
+use crate::scan::{Ascii, Line, Look, Scanner};
 use crate::session::{Event, MESSAGE_BYTES_MAX, Path, Session, Text};
 use crate::{Reason, Source, Visit, json};
 use serde::Deserialize;
@@ -40,28 +40,44 @@ fn read_usual<V: Visit>(
         Some(id) => (id, at + HEAD_BYTES),
         None => any_head(&session.lines.scanner, bytes, at)?,
     };
-    let head = session.lines.usual_head(bytes.get(start..)?);
-    let known = head.map(|head| head.spaces);
-    let mut spaces = Spaces::default();
-    let line = Line::plain(look, bytes, start, known, &mut spaces);
-    let scanner = &session.lines.scanner;
-    let plain = line.text();
-    let plain_end = start + plain.len();
-    let behind = bytes.get(plain_end..).and_then(|rest| rest.first_chunk());
-    let (is_plain, message_end, extracted_fields, end) = match behind {
-        Some(b"\"}") => (true, plain_end, "", plain_end + 2),
-        _ => {
-            let message_end = escaped_end(scanner, bytes, plain_end)?;
-            let (extracted_fields, end) = extracted_fields(scanner, text, message_end)?;
-            (message_end == plain_end, message_end, extracted_fields, end)
+    let message = bytes.get(start..)?;
+    if let Some(head) = session.lines.usual_head(message)
+        && let Some(line) = Line::usual(look, message, head.spaces)
+        && line.text().len() <= MESSAGE_BYTES_MAX
+        && !line.text().as_bytes().ends_with(b" ")
+    {
+        let message_end = start + line.text().len();
+        let behind = bytes.get(message_end..)?;
+        if behind.starts_with(b"\"") {
+            let (extracted_fields, end) = match behind.get(1) {
+                Some(b'}') => ("", message_end + 2),
+                _ => extracted_fields(&session.lines.scanner, text, message_end)?,
+            };
+            let event = Event { place: at..end, id: id.text(), message: line.text(), extracted_fields };
+            session.scanned_line(look, source, text, &event, line, head);
+            return Some(end);
         }
-    };
-    let event = |message| Event { place: at..end, id: id.text(), message, extracted_fields };
-    // A message in JSON or with an escape goes the general way.
-    let is_line = plain.as_bytes().first().is_some_and(u8::is_ascii_digit);
-    if is_plain && is_line && plain.len() <= MESSAGE_BYTES_MAX && !plain.as_bytes().ends_with(b" ") {
-        session.scanned_line(source, text, &event(plain), line, start, head);
-    } else if is_plain {
+    }
+    read_message(session, text, source, at, id.text(), start)
+}
+
+/// The event that begins at `at`, its message, which begins at `start`, of any kind.
+#[cold]
+#[inline(never)]
+fn read_message<V: Visit>(
+    session: &mut Session<'_, V>,
+    text: &Text<'_>,
+    source: &Source<'_>,
+    at: usize,
+    id: &str,
+    start: usize,
+) -> Option<usize> {
+    let scanner = &session.lines.scanner;
+    let plain = scanner.plain(text.bytes, start).text();
+    let message_end = escaped_end(scanner, text.bytes, start + plain.len())?;
+    let (extracted_fields, end) = extracted_fields(scanner, text, message_end)?;
+    let event = |message| Event { place: at..end, id, message, extracted_fields };
+    if message_end == start + plain.len() {
         session.event(source, text, &event(plain));
     } else {
         let message = text.slice(start..message_end)?;

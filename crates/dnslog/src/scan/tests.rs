@@ -12,24 +12,34 @@ fn simple_masks(block: &[u8; BLOCK]) -> Masks {
     masks
 }
 
-/// The plain line that begins at a place.
-struct Plain<'t, 's>(&'t [u8], usize, Option<[usize; 3]>, &'s mut Spaces);
+/// The usual line that bytes begin with, where its first three spaces are known.
+struct Usual<'t>(&'t [u8], [usize; 3]);
 
-impl<'t, 's> Work for Plain<'t, 's> {
-    type Done = Line<'t, 's>;
+impl<'t> Work for Usual<'t> {
+    type Done = Option<Line<'t>>;
 
     #[inline(always)]
-    fn by(self, look: impl Look) -> Line<'t, 's> {
-        Line::plain(look, self.0, self.1, self.2, self.3)
+    fn by(self, look: impl Look) -> Option<Line<'t>> {
+        Line::usual(look, self.0, self.1)
     }
 }
 
-fn plain<'t, 's>(scanner: &Scanner, bytes: &'t [u8], from: usize, spaces: &'s mut Spaces) -> Line<'t, 's> {
-    scanner.processor().run(Plain(bytes, from, None, spaces))
+/// By what this processor has.
+fn look_at(block: &[u8; BLOCK]) -> Masks {
+    struct At<'b>(&'b [u8; BLOCK]);
+    impl Work for At<'_> {
+        type Done = Masks;
+
+        #[inline(always)]
+        fn by(self, look: impl Look) -> Masks {
+            look.masks(self.0)
+        }
+    }
+    Scanner::new().processor().run(At(block))
 }
 
-fn spaces(line: &Line<'_, '_>) -> Vec<u32> {
-    line.spaces.at[..line.spaces.count.min(SPACES_MAX)].to_vec()
+fn texts<'t>(line: &Line<'t>) -> Option<[&'t str; FIELDS]> {
+    line.fields().map(|fields| fields.map(|field| field.text))
 }
 
 #[test]
@@ -41,10 +51,9 @@ fn every_byte_is_told_apart_in_every_place() {
             let expected = simple_masks(&block);
             assert_eq!(portable_masks(&block), expected, "{byte:#x} at {index}");
             let end = expected.special.trailing_zeros() as usize;
-            let mut found = Spaces::default();
-            let line = plain(&Scanner::new(), &block, 0, &mut found);
-            assert_eq!(line.text().len(), end.min(BLOCK), "{byte:#x} at {index}");
-            assert_eq!(spaces(&line).len(), usize::from(byte == b' '), "{byte:#x} at {index}");
+            let plain = Scanner::new().plain(&block, 0).text();
+            assert_eq!(plain.len(), end.min(BLOCK), "{byte:#x} at {index}");
+            assert_eq!(look_at(&block), expected, "{byte:#x} at {index}");
         }
     }
 }
@@ -72,49 +81,56 @@ proptest! {
     }
 
     #[test]
-    fn ends_and_spaces_are_those_of_a_byte_by_byte_search(
-        text in "[ a-c\"]{0,200}", from in 0_usize..70,
-    ) {
+    fn ends_are_those_of_a_byte_by_byte_search(text in "[ a-c\"]{0,200}", from in 0_usize..70) {
         let bytes = text.as_bytes();
         let from = from.min(bytes.len());
         let expected = bytes[from..].iter().position(|&byte| byte == b'"').map_or(bytes.len(), |at| from + at);
-        let expected_spaces: Vec<u32> = (from..expected)
-            .filter(|&at| bytes[at] == b' ').map(|at| (at - from) as u32).take(SPACES_MAX).collect();
         for scanner in [Scanner::new(), Scanner::portable()] {
             prop_assert_eq!(scanner.plain(bytes, from).text(), &text[from..expected]);
-            let mut found = Spaces::default();
-            let line = plain(&scanner, bytes, from, &mut found);
-            prop_assert_eq!(line.text(), &text[from..expected]);
-            prop_assert_eq!(spaces(&line), &expected_spaces[..]);
-            prop_assert_eq!(spaces(&Line::of(line.text(), &mut Spaces::default())), &expected_spaces[..]);
         }
     }
 
     #[test]
-    fn what_is_known_of_a_line_changes_nothing(
-        text in "1 [a-c]{0,3} [a-c]{0,62} [a-c]{0,9}( [a-c]{0,30}){0,9}\"", before in 0_usize..3, odd in 0_usize..90,
+    fn a_usual_line_is_what_a_search_finds(
+        text in "1 [a-c]{0,3} [a-c]{0,50} [a-c]{0,9}([a-c]{90}){0,3}( [a-c]{0,20}){5,7}\"(| {0,150})", odd in 0_usize..300,
     ) {
-        let mut bytes = [&b"\"\"\""[..before], text.as_bytes()].concat();
-        // Plain or not, wherever it is.
-        if let Some(byte) = bytes.get_mut(before + odd) && *byte == b'c' {
+        let mut bytes = text.into_bytes();
+        // Plain or not, wherever it is behind what is known.
+        let known: Vec<usize> = memchr::memchr_iter(b' ', &bytes).take(3).collect();
+        if let Some(byte) = bytes.get_mut(odd) && *byte == b'c' && odd > known[2] {
             *byte = b'\\';
         }
-        let known: Vec<usize> = memchr::memchr_iter(b' ', &bytes[before..]).take(3).collect();
+        let plain = Scanner::portable().plain(&bytes, 0).text();
+        let expected = Line::of(plain);
+        let spaces: Vec<usize> = memchr::memchr_iter(b' ', plain.as_bytes()).collect();
+        // Ten fields, from the name's end to the last space no more than is looked at together, to the end neither.
+        let is_short = bytes.len() >= BLOCK && spaces.len() == FIELDS - 1
+            && spaces[8] - spaces[3] <= BLOCK && spaces[3] > known[2] + 1 && plain.len() - spaces[3] < WINDOW;
         for scanner in [Scanner::new(), Scanner::portable()] {
-            let (mut found, mut expected) = (Spaces::default(), Spaces::default());
-            let line = scanner.processor().run(Plain(&bytes, before, known.first_chunk().copied(), &mut found));
-            let by_search = plain(&scanner, &bytes, before, &mut expected);
-            prop_assert_eq!(line.text(), by_search.text());
-            prop_assert_eq!(spaces(&line), spaces(&by_search));
-            let texts = |line: Line<'_, '_>| line.fields().map(|fields| fields.map(|field| field.text.to_owned()));
-            prop_assert_eq!(texts(line), texts(by_search));
+            let line = scanner.processor().run(Usual(&bytes, *known.first_chunk().unwrap()));
+            if let Some(line) = line {
+                prop_assert_eq!(line.text(), expected.text());
+                prop_assert_eq!(texts(&line), texts(&expected));
+                prop_assert_eq!(spaces.len(), FIELDS - 1);
+            }
+            prop_assert!(line.is_some() || !is_short);
         }
+    }
+
+    #[test]
+    fn what_is_said_to_be_known_must_be_ascii_and_in_order(at in 0_usize..BLOCK, known in prop::array::uniform3(0_usize..70)) {
+        let mut bytes = *b"1.0 2017-12-13T08:16:02.130Z Z123412341234 example.com A NOERROR TCP FRA56-C1 192.0.2.1 -\"                    ";
+        let usual = |bytes: &[u8], known| Scanner::new().processor().run(Usual(bytes, known)).is_some();
+        prop_assert!(usual(&bytes, [3, 28, 42]));
+        let [a, b, c] = known;
+        prop_assert!(!usual(&bytes, known) || a < b && b < c && c < BLOCK);
+        bytes[at] = 0xc3;
+        prop_assert!(!usual(&bytes, [3, 28, 42]));
     }
 
     #[test]
     fn fields_are_what_is_between_spaces(text in "([a-c\u{e9}]{0,9} ){0,12}[a-c]{0,3}") {
-        let mut spaces = Spaces::default();
-        let line = Line::of(&text, &mut spaces);
+        let line = Line::of(&text);
         let expected: Vec<&str> = text.split(' ').take(FIELDS).collect();
         match line.fields() {
             Some(fields) => {
