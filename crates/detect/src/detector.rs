@@ -117,7 +117,7 @@ mod tests {
     use crate::{Sequence, hash_key, key_group};
     use dnslog::{QueryType, ResponseCode, Transport};
 
-    const ZONES: [&str; 3] = ["Z1", "Z2", "Z3"];
+    const ZONES: [&str; 6] = ["Z1", "Z2", "Z3", "Z4", "Z5", "Z6"];
 
     fn constants() -> Constants {
         Constants { groups: 4, pane_ms: 10_000, lateness_ms: 1_000 }
