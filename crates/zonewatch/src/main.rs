@@ -19,6 +19,7 @@ mod lines;
 mod liveness;
 mod load;
 mod observe;
+mod observers;
 mod outlet;
 mod pipeline;
 mod quarantine;

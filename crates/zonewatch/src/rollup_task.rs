@@ -236,7 +236,7 @@ impl RollupTask {
 
     /// Sends what was told on its way, if nothing is.
     fn deliver(&mut self) {
-        let Some(outlet) = self.shared.windows.clone().filter(|_| self.delivery.is_none() && self.lines.len() > 0)
+        let Some(outlet) = self.shared.windows.clone().filter(|_| self.delivery.is_none() && !self.lines.is_empty())
         else {
             return;
         };
@@ -386,7 +386,7 @@ impl RollupTask {
             match answer {
                 Ok(value) => return Ok(value),
                 // The first failure, and then about once a minute.
-                Err(error) if tries % 8 == 0 => warn!(shard = %self.lease.key, what, %error, "tried again"),
+                Err(error) if tries.is_multiple_of(8) => warn!(shard = %self.lease.key, what, %error, "tried again"),
                 Err(_) => {}
             }
             tries += 1;

@@ -11,7 +11,8 @@ use crate::config::{Compression, Packing};
 use crate::digests::Digests;
 use crate::epoch::{Epoch, Worked};
 use crate::load::Meter;
-use crate::observe::{Counts, Observer, Settings};
+use crate::observe::{Counts, Settings};
+use crate::observers::Observers;
 use crate::outlet::Outlet;
 use crate::quarantine::Quarantine;
 use crate::reader::{Reader, Readers, Room};
@@ -21,14 +22,13 @@ use cloud::{Batch, Record, Start, Stream};
 use detect::message::Header;
 use detect::summary::{MESSAGE_BYTES_MAX, Summary};
 use detect::{Digest, Sequence};
-use dnslog::Reference;
 use lease::{Checkpoint, Commit, Epochs, Lease, Next, Put, Rules, SequenceNumber, Shard, Then};
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tracing::{info, trace, warn};
 
 /// At the tip of the shard, time is told so often (protocol rule O7).
@@ -73,50 +73,6 @@ pub struct Shared {
 
 /// Told of an acknowledged epoch.
 pub type Acknowledged = Box<dyn Fn(&Digest, &Counts) + Send + Sync>;
-
-/// As many observers as there are cores, whatever the number of shards: a decoder may hold 64 MiB for a moment.
-pub struct Observers {
-    idle: Mutex<Vec<Observer>>,
-    permits: Semaphore,
-    reference: watch::Receiver<Arc<Reference>>,
-}
-
-impl Observers {
-    /// `count` observers that follow `reference`.
-    pub fn new(count: usize, settings: &Arc<Settings>, reference: watch::Receiver<Arc<Reference>>) -> Self {
-        let first = reference.borrow().clone();
-        let idle = (0..count).map(|_| Observer::new(settings.clone(), first.clone())).collect();
-        Self { idle: Mutex::new(idle), permits: Semaphore::new(count), reference }
-    }
-
-    /// Lends an observer to `work`, which waits for nothing; how long it was at work.
-    async fn with(&self, work: impl FnOnce(&mut Observer)) -> Duration {
-        let _permit = self.permits.acquire().await.expect("the semaphore is never closed");
-        let observer = self.idle().pop().expect("there are as many observers as permits");
-        let mut lent = Lent { observers: self, observer: Some(observer) };
-        let observer = lent.observer.as_mut().expect("it is given back at the end");
-        observer.follow(&self.reference.borrow());
-        let begun = std::time::Instant::now();
-        work(observer);
-        begun.elapsed()
-    }
-
-    fn idle(&self) -> MutexGuard<'_, Vec<Observer>> {
-        self.idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-    }
-}
-
-/// Gives the observer back even if its work panics: that ends one shard's task, and must not cost the others theirs.
-struct Lent<'a> {
-    observers: &'a Observers,
-    observer: Option<Observer>,
-}
-
-impl Drop for Lent<'_> {
-    fn drop(&mut self) {
-        self.observers.idle().extend(self.observer.take());
-    }
-}
 
 /// Runs until the lease is lost, handed back, or the shard has ended.
 pub async fn run(held: Held, shared: Arc<Shared>) {

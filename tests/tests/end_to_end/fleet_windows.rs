@@ -56,7 +56,7 @@ impl Drop for Queries {
 }
 
 fn event(number: u64) -> Value {
-    let old_ms = if number % 7 == 0 { 60_000 } else { number % 900 };
+    let old_ms = if number.is_multiple_of(7) { 60_000 } else { number % 900 };
     let time_ms = now().as_millis() as u64 - old_ms;
     let zone = number % ZONES;
     let time = traffic::rfc3339(time_ms as i64);

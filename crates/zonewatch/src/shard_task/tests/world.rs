@@ -34,6 +34,9 @@ pub(super) struct World {
     pub(super) windows: Option<WindowsWorld>,
 }
 
+/// By key group and start.
+type ToldPanes = BTreeMap<(u16, i64), Vec<Closed<Tally>>>;
+
 /// What windows need, and what was told of them.
 #[derive(Clone)]
 pub(super) struct WindowsWorld {
@@ -43,7 +46,7 @@ pub(super) struct WindowsWorld {
     pub(super) snapshots: memory::Snapshots,
     pub(super) windows: Arc<memory::DeliveryStream>,
     /// What was told of each key group's window, each time.
-    pub(super) told: Arc<Mutex<BTreeMap<(u16, i64), Vec<Closed<Tally>>>>>,
+    pub(super) told: Arc<Mutex<ToldPanes>>,
 }
 
 /// A worker and the runtime of its shard tasks.
