@@ -24,15 +24,12 @@ pub struct Settings {
     writer: Option<Writer>,
     filter: Filter,
     region: String,
-    /// Events older than this at their record's arrival are late.
-    lateness_ms: i64,
-    /// `None`: nobody computes windows.
-    windows: Option<Constants>,
+    /// Which events are late, and what windows are.
+    constants: Constants,
+    /// Whether anybody computes windows.
+    windows: bool,
     seed: u64,
 }
-
-/// CloudWatch Logs usually delivers to a subscription within three minutes; five leave room for what is slower.
-const LATENESS_MS: i64 = 5 * 60 * 1000;
 
 impl Settings {
     /// From the configuration. `region` is the source stream's; the seed makes cache slots unpredictable.
@@ -46,15 +43,20 @@ impl Settings {
             writer: Some(Writer::new(schema, original)),
             filter: Filter::new(&config.records),
             region: region.to_owned(),
-            lateness_ms: LATENESS_MS,
-            windows: None,
+            constants: Constants { lateness_ms: config.detect.lateness_secs * 1000, ..Constants::default() },
+            windows: false,
             seed,
         }
     }
 
     /// The same, and what windows need is counted.
-    pub fn with_windows(self, constants: Constants) -> Self {
-        Self { lateness_ms: constants.lateness_ms.into(), windows: Some(constants), ..self }
+    pub fn with_windows(self) -> Self {
+        Self { windows: true, ..self }
+    }
+
+    /// See the field.
+    pub fn constants(&self) -> Constants {
+        self.constants
     }
 
     /// The same, but without records: metrics and the digest only.
@@ -129,7 +131,7 @@ impl Observed {
             records: Lines::default(),
             rejects: Lines::default(),
             digest: Digest::new(detect::Limits::default(), settings.seed),
-            summary: settings.windows.map(Summary::new),
+            summary: settings.windows.then(|| Summary::new(settings.constants)),
             arrival_delay: Delays::default(),
             counts: Counts::default(),
         }
@@ -266,7 +268,7 @@ impl Visit for Events<'_> {
         observed.counts.queries += 1;
         let delay_ms = self.place.arrival_ms - query.time_ms;
         observed.arrival_delay.add(delay_ms);
-        observed.counts.late += u64::from(delay_ms > self.settings.lateness_ms);
+        observed.counts.late += u64::from(delay_ms > i64::from(self.settings.constants.lateness_ms));
         observed.digest.add(
             facts.zone_key,
             facts.zone,

@@ -101,12 +101,12 @@ pub fn assemble(config: &Config, parts: Parts) -> Result<Pipeline, String> {
         settings = settings.without_records();
     }
     let retention = windows.as_ref().map_or(Duration::from_secs(24 * 3600), |windows| windows.retention);
-    let constants = Constants { lateness_ms: config.detect.lateness_secs * 1000, ..Constants::default() };
+    let constants = settings.constants();
     let rollup = windows.as_ref().map(|windows| Arc::clone(&windows.rollup));
     let digests = rollup.map(|stream| Arc::new(Digests::new(stream, constants, clock, random())));
     let windows = windows.map(|windows| Arc::new(detecting(config, windows, constants, clock, &budget)));
-    if let Some(digests) = &digests {
-        settings = settings.with_windows(digests.constants());
+    if digests.is_some() {
+        settings = settings.with_windows();
     }
     let settings = Arc::new(settings);
     let name = stream.name().to_owned();

@@ -150,7 +150,7 @@ struct Outcome {
 impl Replay {
     fn new(inputs: Vec<Input>, settings: Settings, reference: Arc<Reference>, with_windows: bool) -> Self {
         let outcomes = vec![Outcome::default(); inputs.len()];
-        let windows = with_windows.then(|| Windows::new(inputs.iter().map(Input::name)));
+        let windows = with_windows.then(|| Windows::new(settings.constants(), inputs.iter().map(Input::name)));
         let merge = if with_windows { Merge::timed(inputs) } else { Merge::new(inputs) };
         let observed = Observed::new(&settings);
         let observer = Observer::new(Arc::new(settings), reference);

@@ -2,18 +2,23 @@
 //! whoever tells a window tells the same.
 
 use super::events::wait_until_delivered;
+use super::pipeline::ndjson;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use zonewatch_tests::emulators::{Emulator, Stream, base64, lease_rows, unique, wait_for};
+use zonewatch_tests::emulators::{Captured, Delivery, Emulator, Stream, base64, lease_rows, unique, wait_for};
 use zonewatch_tests::fleet::{Fleet, PATIENCE, Worker};
 use zonewatch_tests::ledger::now;
+use zonewatch_tests::program::{run, said, zonewatch};
 
 const SHARDS: u32 = 3;
 const ZONES: u64 = 5;
+
+/// Windows of the last minute are closed while the test waits.
+const LATENESS: (&str, &str) = ("ZONEWATCH_DETECT__LATENESS_SECS", "10");
 
 /// Queries of now, of several zones, put all the time at every shard, until it is stopped. One in seven is late.
 struct Queries {
@@ -91,16 +96,58 @@ fn counted(fleet: &Fleet) -> u64 {
     told(fleet).values().map(|times| times[0][0] + times[0][2]).sum()
 }
 
-fn start(fleet: &Fleet, bucket: &str, id: &str) -> Worker {
+fn start(fleet: &Fleet, bucket: &str, windows: &str, id: &str) -> Worker {
     let settings = [
         ("ZONEWATCH_LOG__FORMAT", "json"),
         ("ZONEWATCH_LOG__LEVEL", "info,zonewatch::rollup_task=trace"),
         ("ZONEWATCH_DETECT__ENABLED", "true"),
         ("ZONEWATCH_DETECT__BUCKET", bucket),
-        // Windows of the last minute are closed while the test waits.
-        ("ZONEWATCH_DETECT__LATENESS_SECS", "10"),
+        ("ZONEWATCH_DETECT__WINDOWS_DELIVERY_STREAM", windows),
+        LATENESS,
     ];
     fleet.worker_with(id, &settings)
+}
+
+/// What windows of ten seconds count, by zone and start; one that was delivered again is the same.
+fn panes(lines: &[String]) -> BTreeMap<String, Value> {
+    let mut panes = BTreeMap::new();
+    for window in lines.iter().map(|line| serde_json::from_str::<Value>(line).expect("a line is JSON")) {
+        // What is late is told with whichever window closes next.
+        let has_queries = window["queries"].as_u64().expect("a count") > 0;
+        if window["window_seconds"] == 10 && has_queries {
+            let counted = [
+                "queries",
+                "response_codes",
+                "types",
+                "distinct_names",
+                "distinct_resolvers",
+                "top_names",
+                "top_edges",
+                "label_bytes",
+            ];
+            let counted: BTreeMap<_, _> = counted.map(|name| (name, window[name].clone())).into();
+            let before = panes.insert(format!("{} {}", window["zone_id"], window["window_start"]), json!(counted));
+            assert!(before.is_none_or(|before| before == json!(counted)), "told differently: {window}");
+        }
+    }
+    panes
+}
+
+/// The windows that a replay makes of the same records.
+fn replayed(fleet: &Fleet) -> Vec<String> {
+    let mut captured: BTreeMap<String, Vec<Captured>> = BTreeMap::new();
+    for record in fleet.stream.read_all() {
+        captured.entry(record.shard.clone()).or_default().push(record);
+    }
+    let write = |(shard, records): (&String, &Vec<Captured>)| {
+        let text = ndjson(&fleet.stream.name, records);
+        fleet.folder.write(&format!("{shard}.ndjson"), text.as_bytes()).display().to_string()
+    };
+    let inputs: Vec<String> = captured.iter().map(write).collect();
+    let mut replay = zonewatch(&["replay", "--quiet", "--windows", "-"]);
+    let output = run(replay.args(inputs).envs([LATENESS]));
+    assert!(output.status.success(), "{}", said(&output));
+    String::from_utf8(output.stdout).expect("a line is ASCII").lines().map(str::to_owned).collect()
 }
 
 /// Who has the rollup stream's only shard.
@@ -114,8 +161,10 @@ fn every_query_is_in_one_window_whoever_is_killed_and_every_window_is_told_the_s
     let fleet = Fleet::create(SHARDS);
     let bucket = unique("snapshots");
     Emulator::aws().create_bucket(&bucket);
+    let delivered = Delivery::create(Emulator::aws());
+    let start = |id: &str| start(&fleet, &bucket, &delivered.name, id);
     let ids = ["one", "two", "three"];
-    let mut workers: BTreeMap<&str, Worker> = ids.map(|id| (id, start(&fleet, &bucket, id))).into();
+    let mut workers: BTreeMap<&str, Worker> = ids.map(|id| (id, start(id))).into();
     let queries = Queries::start(&fleet.stream);
     let owner = || wait_for("an owner of the rollup shard", PATIENCE, || detecting(&fleet));
     let windows_after = |before: usize| {
@@ -129,7 +178,7 @@ fn every_query_is_in_one_window_whoever_is_killed_and_every_window_is_told_the_s
         end(workers.remove(id).expect("it lives"));
         wait_for("another owner", PATIENCE, || detecting(&fleet).filter(|other| other != id));
         windows_after(before);
-        workers.insert(id, start(&fleet, &bucket, id));
+        workers.insert(id, start(id));
     }
     let put = queries.stop();
     wait_until_delivered(&fleet, &put);
@@ -142,6 +191,13 @@ fn every_query_is_in_one_window_whoever_is_killed_and_every_window_is_told_the_s
     assert!(late * 8 > put.len() as u64 && late * 6 < put.len() as u64, "one in seven is late, not {late}");
     for worker in workers.into_values() {
         worker.end();
+    }
+    let by_fleet = panes(&delivered.lines());
+    let by_replay = panes(&replayed(&fleet));
+    // The very last ones were open when the fleet ended.
+    assert!(by_fleet.len() * 10 > by_replay.len() * 7, "{} of {}", by_fleet.len(), by_replay.len());
+    for (window, told) in &by_fleet {
+        assert_eq!(by_replay.get(window), Some(told), "{window}");
     }
     let left = Emulator::aws().objects(&bucket, &format!("{}/", fleet.app));
     assert_eq!(left.len(), 1, "the rollup stream has one shard: {left:?}");

@@ -123,7 +123,7 @@ fn subscribed(lines: &[&str]) -> Vec<Captured> {
 }
 
 /// Captured records in the form that `replay` reads.
-fn ndjson(stream: &str, records: &[Captured]) -> String {
+pub(crate) fn ndjson(stream: &str, records: &[Captured]) -> String {
     let line = |record: &Captured| {
         let fields = json!({
             "stream": stream, "shard": record.shard, "sequence_number": record.sequence_number,

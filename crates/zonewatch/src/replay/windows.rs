@@ -56,8 +56,7 @@ struct Group {
 
 impl Windows {
     /// Of inputs with these names.
-    pub fn new<'a>(names: impl Iterator<Item = &'a Arc<str>>) -> Self {
-        let constants = Constants::default();
+    pub fn new<'a>(constants: Constants, names: impl Iterator<Item = &'a Arc<str>>) -> Self {
         let settings = Settings::new(constants);
         let names: Vec<&Arc<str>> = names.collect();
         let mut turns: Vec<usize> = (0..names.len()).collect();
