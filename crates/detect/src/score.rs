@@ -183,6 +183,11 @@ impl Scorer {
         }
     }
 
+    /// What its rows are.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
     /// Takes in a row: its time in seconds since 1970 (UTC), and what was observed. Rows are meant to be at a fixed
     /// period, with empty windows counted as 0.
     ///
@@ -220,6 +225,14 @@ impl Scorer {
             Kind::Share => (low.max(0.0), high.min(1.0)),
             Kind::Mean | Kind::Value => (low, high),
         }
+    }
+
+    /// What was observed and expected of the row alone, in its unit; for a score that this scorer has just given. A sum stays
+    /// surprising while what made it so leaves it: whether something still goes on, only the row says.
+    pub fn row(&self, score: &Score) -> (f64, f64) {
+        let Sums { observed, expected, size } = score.row;
+        let size = if self.kind == Kind::Value { 1.0 } else { size };
+        (observed / size + self.reference, expected / size + self.reference)
     }
 
     /// An observation as a number and its size; none if it is none of this series.
