@@ -3,6 +3,8 @@
 //! What it holds is a function of the set of hashes it was given, whatever their order and however often they came, so
 //! merging is commutative, associative and idempotent to the last bit.
 
+mod wire;
+
 /// Bits of the hash that choose a register. 12 gives 4,096 registers and a standard error of 1.04/sqrt(4096) = 1.6 %.
 const PRECISION: u32 = 12;
 const REGISTERS: usize = 1 << PRECISION;
@@ -22,6 +24,7 @@ pub struct HyperLogLog {
 
 impl HyperLogLog {
     /// Adds a hash, as [`crate::stable_hash`] makes it.
+    #[inline]
     pub fn insert(&mut self, hash: u64) {
         // 0 marks an empty slot; the one hash of 2^64 that is 0 counts as 1.
         let hash = hash.max(1);
@@ -59,6 +62,13 @@ impl HyperLogLog {
         self.exact.fill(0);
         self.exact_count = 0;
         self.registers.clear();
+    }
+
+    /// Forgets everything; whether there was anything.
+    pub(crate) fn let_go(&mut self) -> bool {
+        let had = self.exact_count > 0 || !self.registers.is_empty();
+        *self = Self::default();
+        had
     }
 
     /// Bytes it holds on the heap.

@@ -9,7 +9,10 @@
 //! merging adds both sides. Hence a count is short by at most `error <= total/(k+1)`, and no name asked more often
 //! than that is ever missing.
 
+mod wire;
+
 use hashbrown::HashTable;
+pub(crate) use wire::{put_hashed, take_hashed};
 
 /// A name kept longer than this is cut for show; it stays apart from others by its hash. The longest name on the wire
 /// is 255 bytes, escapes can make its text four times as long.
@@ -27,6 +30,8 @@ pub struct Top {
     error: u64,
     /// Counts of a purge, kept for the next.
     scratch: Vec<u64>,
+    /// The counter counted last, mostly the next one too.
+    last: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -52,28 +57,51 @@ impl Top {
     /// Counters that never miss a name asked in more than one of `kept + 1` queries. `kept` is at least 1 and at most 10,000.
     pub fn new(kept: usize) -> Self {
         let kept = kept.clamp(1, 10_000);
-        Self { kept, counters: Vec::new(), index: HashTable::new(), text: Vec::new(), error: 0, scratch: Vec::new() }
+        let (counters, index, text, scratch) = (Vec::new(), HashTable::new(), Vec::new(), Vec::new());
+        Self { kept, counters, index, text, error: 0, scratch, last: 0 }
     }
 
     /// Counts `name` once. `hash` is its [`crate::stable_hash`].
     pub fn add(&mut self, hash: u64, name: &str) {
-        match self.find(hash) {
-            Some(counter) => counter.count += 1,
-            None => {
-                if self.counters.len() >= 2 * self.kept {
-                    self.purge();
-                }
-                self.insert(hash, cut(name).as_bytes(), 1);
-            }
+        self.add_bytes(hash, cut(name).as_bytes());
+    }
+
+    /// The same for at most 255 bytes of any kind; whether they were counted before, as far as is remembered.
+    #[inline]
+    pub(crate) fn add_bytes(&mut self, hash: u64, bytes: &[u8]) -> bool {
+        if let Some(at) = self.place(hash) {
+            self.counters[at].count += 1;
+            self.last = at;
+            return true;
         }
+        self.add_new(hash, bytes);
+        false
+    }
+
+    /// Counts the bytes if they are those counted last; whether they were. Saves hashing where neighbours are alike.
+    #[inline]
+    pub(crate) fn add_again(&mut self, bytes: &[u8]) -> bool {
+        let Some(&counter) = self.counters.get(self.last) else { return false };
+        let is_it = self.text_of(&counter) == bytes && bytes.len() < NAME_BYTES_MAX;
+        self.counters[self.last].count += u64::from(is_it);
+        is_it
+    }
+
+    #[cold]
+    fn add_new(&mut self, hash: u64, bytes: &[u8]) {
+        if self.counters.len() >= 2 * self.kept {
+            self.purge();
+        }
+        self.last = self.counters.len();
+        self.insert(hash, bytes, 1);
     }
 
     /// Takes over what `other` has counted. Both must hash with the same seed.
     pub fn merge(&mut self, other: &Self) {
-        self.error += other.error;
+        self.error = self.error.saturating_add(other.error);
         for counter in &other.counters {
-            match self.find(counter.hash) {
-                Some(mine) => mine.count += counter.count,
+            match self.place(counter.hash) {
+                Some(at) => self.counters[at].count = self.counters[at].count.saturating_add(counter.count),
                 None => self.insert(counter.hash, other.text_of(counter), counter.count),
             }
         }
@@ -84,15 +112,14 @@ impl Top {
 
     /// The names asked most, first the one asked most, at most `k` of them; equals in the order of their text.
     pub fn names(&self) -> Vec<TopName> {
-        let mut names: Vec<TopName> = self
-            .counters
-            .iter()
-            .map(|counter| TopName {
-                name: String::from_utf8_lossy(self.text_of(counter)).into_owned(),
-                count: counter.count,
-                error: self.error,
-            })
-            .collect();
+        self.names_as(|bytes| String::from_utf8_lossy(bytes).into_owned())
+    }
+
+    /// The same where bytes are not text; `show` makes text of them.
+    pub(crate) fn names_as(&self, show: impl Fn(&[u8]) -> String) -> Vec<TopName> {
+        let named =
+            |counter: &Counter| TopName { name: show(self.text_of(counter)), count: counter.count, error: self.error };
+        let mut names: Vec<TopName> = self.counters.iter().map(named).collect();
         names.sort_unstable_by(|left, right| right.count.cmp(&left.count).then_with(|| left.name.cmp(&right.name)));
         names.truncate(self.kept);
         names
@@ -109,6 +136,21 @@ impl Top {
         self.index.clear();
         self.text.clear();
         self.error = 0;
+        self.last = 0;
+    }
+
+    /// Lets all names go: each may be short by what the largest had. Whether there was one.
+    pub(crate) fn let_go(&mut self) -> bool {
+        let largest = self.counters.iter().map(|counter| counter.count).max();
+        let error = self.error.saturating_add(largest.unwrap_or(0));
+        self.clear();
+        self.error = error;
+        largest.is_some()
+    }
+
+    /// The hashes of what is counted.
+    pub(crate) fn hashes(&self) -> impl ExactSizeIterator<Item = u64> {
+        self.counters.iter().map(|counter| counter.hash)
     }
 
     /// Bytes it holds on the heap.
@@ -119,10 +161,10 @@ impl Top {
             + self.scratch.capacity() * size_of::<u64>()
     }
 
-    fn find(&mut self, hash: u64) -> Option<&mut Counter> {
-        let counters = &mut self.counters;
-        let at = *self.index.find(hash, |&at| counters[usize::from(at)].hash == hash)?;
-        Some(&mut counters[usize::from(at)])
+    #[inline]
+    fn place(&self, hash: u64) -> Option<usize> {
+        let counters = &self.counters;
+        self.index.find(hash, |&at| counters[usize::from(at)].hash == hash).map(|&at| usize::from(at))
     }
 
     fn insert(&mut self, hash: u64, name: &[u8], count: u64) {
@@ -143,7 +185,7 @@ impl Top {
         self.scratch.clear();
         self.scratch.extend(self.counters.iter().map(|counter| counter.count));
         let (_, &mut amount, _) = self.scratch.select_nth_unstable_by(self.kept, |left, right| right.cmp(left));
-        self.error += amount;
+        self.error = self.error.saturating_add(amount);
         let (counters, text) = (&mut self.counters, &mut self.text);
         let mut text_end = 0;
         // Names stay in the order of their counters, so each moves only towards the front.
@@ -159,6 +201,7 @@ impl Top {
             true
         });
         text.truncate(text_end);
+        self.last = 0;
         self.index.clear();
         for (at, counter) in counters.iter().enumerate() {
             self.index.insert_unique(counter.hash, at as u16, |&at| counters[usize::from(at)].hash);

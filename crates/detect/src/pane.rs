@@ -1,0 +1,353 @@
+//! What is counted of one zone in one pane: exact counts, and sketches of what an attacker can make endless.
+//!
+//! Whatever is fed, a [`Tally`] holds at most [`BYTES_MAX`] bytes, and it is a function of the queries and of constants: every
+//! worker makes the same of the same epoch. Merging adds; nothing depends on its order but which of the rarer names a list of
+//! the most frequent has let go, and that list tells its error.
+//!
+//! Names are hashed with [`SEED`], a constant, because sketches merge only if their hashes agree, and it stands in a public
+//! program: whoever wants can choose names by their hash. That way one can make the distinct names of one's own queries look
+//! more (never more than there were queries) or fewer than they are, keep out of the samples or fill them. What bounds hold
+//! does not rest on the hash: bytes held, the exact counts (queries by code, type and transport, lengths, entropy), the error
+//! of every list of the most frequent. A flood that hides its names is still a flood.
+
+mod ids;
+mod sample;
+mod suffixes;
+
+use crate::message::Pane;
+use crate::window::Window;
+use crate::wire::{Input, put_bytes, put_number};
+use crate::{HyperLogLog, Top, stable_hash};
+use dnslog::{QueryType, ResponseCode, Transport};
+use ids::Ids;
+use sample::Sample;
+use std::net::IpAddr;
+
+/// What names, addresses and ids are hashed with: the first digits of pi. Changing it is a new version of the message.
+pub const SEED: u64 = 0x3141_5926_5358_9793;
+
+/// The most bytes that a tally holds, itself included. Two thirds are the texts of 64 hostile top names in a vector that
+/// doubled, and of a full sample of names.
+pub const BYTES_MAX: usize = 96 << 10;
+
+/// Bytes of a name or zone that are kept: the longest name on the wire. An escaped one is longer as text; it stays apart
+/// from others by its hash.
+const TEXT_BYTES_MAX: usize = 255;
+/// `k` of the names and edge locations asked most.
+const NAMES_KEPT: usize = 32;
+/// `k` of the addresses and networks that asked most.
+const ADDRESSES_KEPT: usize = 16;
+/// A label has at most 63 bytes.
+const LABEL_BYTES: usize = 64;
+
+/// A query, as far as it is counted.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// The zone's name, for show.
+    pub zone: &'a str,
+    /// The name in its one form without the zone; empty at the apex, all of it if it lies outside.
+    pub relative_name: &'a str,
+    /// What was asked for.
+    pub query_type: QueryType,
+    /// What was answered.
+    pub response_code: ResponseCode,
+    /// How it was carried.
+    pub transport: Transport,
+    /// The edge location that answered; may be empty.
+    pub edge: &'a str,
+    /// Who asked, if that is known.
+    pub source_ip: Option<IpAddr>,
+    /// Bytes of the longest label.
+    pub longest_label: u8,
+    /// Entropy of `relative_name`, thousandths of a bit a byte.
+    pub entropy_millibits: u32,
+    /// The log event's id; empty if it has none.
+    pub event_id: &'a str,
+}
+
+/// The count of a zone in a pane, or in several that were merged.
+#[derive(Debug, Clone)]
+pub struct Tally {
+    zone_name: String,
+    codes: [u64; ResponseCode::ALL.len()],
+    types: [u64; QueryType::ALL.len()],
+    transports: [u64; Transport::ALL.len()],
+    /// Queries by the length of their longest label.
+    labels: [u32; LABEL_BYTES],
+    entropy_millibits: u64,
+    names: HyperLogLog,
+    sample: Sample,
+    top_names: Top,
+    resolvers: HyperLogLog,
+    top_resolvers: Top,
+    top_networks: Top,
+    top_edges: Top,
+    ids: Ids,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self {
+            zone_name: String::new(),
+            codes: [0; ResponseCode::ALL.len()],
+            types: [0; QueryType::ALL.len()],
+            transports: [0; Transport::ALL.len()],
+            labels: [0; LABEL_BYTES],
+            entropy_millibits: 0,
+            names: HyperLogLog::default(),
+            sample: Sample::default(),
+            top_names: Top::new(NAMES_KEPT),
+            resolvers: HyperLogLog::default(),
+            top_resolvers: Top::new(ADDRESSES_KEPT),
+            top_networks: Top::new(ADDRESSES_KEPT),
+            top_edges: Top::new(NAMES_KEPT),
+            ids: Ids::default(),
+        }
+    }
+}
+
+impl Tally {
+    /// Counts one query.
+    pub fn add(&mut self, asked: &Asked<'_>) {
+        if self.zone_name != asked.zone {
+            self.name_zone(asked.zone);
+        }
+        self.codes[asked.response_code as usize] += 1;
+        self.types[asked.query_type as usize] += 1;
+        self.transports[asked.transport as usize] += 1;
+        let label = &mut self.labels[usize::from(asked.longest_label).min(LABEL_BYTES - 1)];
+        *label = label.saturating_add(1);
+        self.entropy_millibits += u64::from(asked.entropy_millibits);
+        self.add_name(asked);
+        if let Some(address) = asked.source_ip {
+            self.add_address(address);
+        }
+        let edge = cut(asked.edge);
+        if !self.top_edges.add_again(edge) {
+            self.top_edges.add_bytes(stable_hash(SEED, asked.edge.as_bytes()), edge);
+        }
+        self.ids.offer(SEED, asked.event_id.as_bytes());
+    }
+
+    fn add_name(&mut self, asked: &Asked<'_>) {
+        let (hash, name) = (stable_hash(SEED, asked.relative_name.as_bytes()), cut(asked.relative_name));
+        let nxdomain = asked.response_code == ResponseCode::NxDomain;
+        // What is counted there has been offered before, and only a first NXDOMAIN says anything new.
+        let known = self.top_names.add_bytes(hash, name);
+        if !known {
+            self.names.insert(hash);
+        }
+        if !known || nxdomain {
+            self.sample.offer(hash, name, nxdomain);
+        }
+    }
+
+    fn add_address(&mut self, address: IpAddr) {
+        let (v4, v6);
+        let (octets, network): (&[u8], &[u8]) = match address {
+            IpAddr::V4(address) => {
+                v4 = address.octets();
+                (&v4, &v4[..2])
+            }
+            IpAddr::V6(address) => {
+                v6 = address.octets();
+                (&v6, &v6[..4])
+            }
+        };
+        let hash = stable_hash(SEED, octets);
+        if !self.top_resolvers.add_bytes(hash, octets) {
+            self.resolvers.insert(hash);
+        }
+        if !self.top_networks.add_again(network) {
+            self.top_networks.add_bytes(stable_hash(SEED, network), network);
+        }
+    }
+
+    /// A zone may go by two names while its configuration changes; the lesser is shown, so that order does not matter.
+    #[cold]
+    fn name_zone(&mut self, name: &str) {
+        let name = &name[..name.floor_char_boundary(TEXT_BYTES_MAX)];
+        if !name.is_empty() && (self.zone_name.is_empty() || name < self.zone_name.as_str()) {
+            self.zone_name.clear();
+            self.zone_name.push_str(name);
+        }
+    }
+
+    /// Bytes it holds, itself included; never more than [`BYTES_MAX`].
+    pub fn bytes(&self) -> usize {
+        let tops = [&self.top_names, &self.top_resolvers, &self.top_networks, &self.top_edges];
+        size_of::<Self>()
+            + self.zone_name.capacity()
+            + tops.map(Top::heap_bytes).iter().sum::<usize>()
+            + self.names.heap_bytes()
+            + self.resolvers.heap_bytes()
+            + self.sample.heap_bytes()
+            + self.ids.heap_bytes()
+    }
+
+    /// What it came to. When and where, how whole, and what was counted beside is the caller's to fill in.
+    pub fn window(&self) -> Window {
+        let queries = self.count();
+        let distinct_names = self.sample.exact_count().unwrap_or_else(|| self.names.estimate()).min(queries);
+        let (sampled_ids, duplicate_ids) = self.ids.counts();
+        let suffixes = suffixes::Suffixes::of(&self.sample, distinct_names);
+        Window {
+            zone_name: self.zone_name.as_str().into(),
+            queries,
+            codes: self.codes,
+            types: self.types,
+            transports: self.transports,
+            distinct_names,
+            distinct_nxdomain_names: suffixes.nxdomain_distinct,
+            distinct_resolvers: self.resolvers.estimate().min(queries),
+            sub_name_bytes: suffixes.sub_name_bytes,
+            label_bytes: suffixes::label_bytes(&self.labels),
+            entropy_millibits_sum: self.entropy_millibits,
+            top_names: self.top_names.names(),
+            top_resolvers: self.top_resolvers.names_as(suffixes::address),
+            top_networks: self.top_networks.names_as(suffixes::network),
+            top_edges: self.top_edges.names(),
+            suffixes: suffixes.list,
+            sampled_ids,
+            duplicate_ids,
+            ..Window::default()
+        }
+    }
+}
+
+impl Pane for Tally {
+    fn merge(&mut self, other: &Self) {
+        if self.zone_name != other.zone_name {
+            self.name_zone(&other.zone_name);
+        }
+        add_all(&mut self.codes, &other.codes);
+        add_all(&mut self.types, &other.types);
+        add_all(&mut self.transports, &other.transports);
+        for (mine, theirs) in self.labels.iter_mut().zip(&other.labels) {
+            *mine = mine.saturating_add(*theirs);
+        }
+        self.entropy_millibits = self.entropy_millibits.saturating_add(other.entropy_millibits);
+        self.names.merge(&other.names);
+        self.sample.merge(&other.sample);
+        self.top_names.merge(&other.top_names);
+        self.resolvers.merge(&other.resolvers);
+        self.top_resolvers.merge(&other.top_resolvers);
+        self.top_networks.merge(&other.top_networks);
+        self.top_edges.merge(&other.top_edges);
+        self.ids.merge(&other.ids);
+    }
+
+    fn count(&self) -> u64 {
+        self.codes.iter().fold(0, |sum, count| sum.saturating_add(*count))
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_bytes(out, self.zone_name.as_bytes());
+        put_counts(out, self.codes.iter().copied());
+        put_counts(out, self.types.iter().copied());
+        put_counts(out, self.transports.iter().copied());
+        put_counts(out, self.labels.iter().map(|count| u64::from(*count)));
+        put_number(out, self.entropy_millibits);
+        let sampled = self.sample.encode(out);
+        self.top_names.encode(out, |hash| sampled.binary_search(&hash).ok());
+        self.names.encode(out, self.sample.all_hashes());
+        self.top_resolvers.encode(out, |_| None);
+        self.resolvers.encode(out, self.top_resolvers.hashes());
+        self.top_networks.encode(out, |_| None);
+        self.top_edges.encode(out, |_| None);
+        self.ids.encode(out);
+    }
+
+    fn decode(input: &mut Input<'_>) -> Option<Self> {
+        let zone_name = std::str::from_utf8(input.bytes(TEXT_BYTES_MAX)?).ok()?.to_owned();
+        let (codes, types, transports) = (take_counts(input)?, take_counts(input)?, take_counts(input)?);
+        let mut labels = [0; LABEL_BYTES];
+        for (label, count) in labels.iter_mut().zip(take_counts::<LABEL_BYTES>(input)?) {
+            *label = count.try_into().ok()?;
+        }
+        let entropy_millibits = input.number()?;
+        let (sample, sampled) = Sample::decode(input, SEED)?;
+        let top_names = Top::decode(input, NAMES_KEPT, SEED, |place| sampled.get(place).copied())?;
+        let names = HyperLogLog::decode(input, sample.all_hashes())?;
+        let top_resolvers = Top::decode(input, ADDRESSES_KEPT, SEED, |_| None)?;
+        let resolvers = HyperLogLog::decode(input, top_resolvers.hashes())?;
+        let top_networks = Top::decode(input, ADDRESSES_KEPT, SEED, |_| None)?;
+        let top_edges = Top::decode(input, NAMES_KEPT, SEED, |_| None)?;
+        let ids = Ids::decode(input)?;
+        Some(Self {
+            zone_name,
+            codes,
+            types,
+            transports,
+            labels,
+            entropy_millibits,
+            names,
+            sample,
+            top_names,
+            resolvers,
+            top_resolvers,
+            top_networks,
+            top_edges,
+            ids,
+        })
+    }
+
+    /// In this order: the sample of names, the sample of ids, the lists of names, addresses, networks and edge locations, the
+    /// sketch of names, the sketch of addresses, the zone's name. The exact counts stay.
+    fn shrink(&mut self) -> bool {
+        let zone_name = |name: &mut String| !std::mem::take(name).is_empty();
+        self.sample.drop_all()
+            || self.ids.drop_all()
+            || self.top_names.let_go()
+            || self.top_resolvers.let_go()
+            || self.top_networks.let_go()
+            || self.top_edges.let_go()
+            || self.names.let_go()
+            || self.resolvers.let_go()
+            || zone_name(&mut self.zone_name)
+    }
+}
+
+/// Two are equal if they are the same on the wire, where everything they have counted stands, in one order.
+impl PartialEq for Tally {
+    fn eq(&self, other: &Self) -> bool {
+        let bytes = |tally: &Self| {
+            let mut out = Vec::new();
+            tally.encode(&mut out);
+            out
+        };
+        bytes(self) == bytes(other)
+    }
+}
+
+impl Eq for Tally {}
+
+fn cut(text: &str) -> &[u8] {
+    &text.as_bytes()[..text.len().min(TEXT_BYTES_MAX)]
+}
+
+fn add_all(mine: &mut [u64], theirs: &[u64]) {
+    mine.iter_mut().zip(theirs).for_each(|(mine, theirs)| *mine = mine.saturating_add(*theirs));
+}
+
+/// Appends which of at most 64 counts are not 0, and those.
+fn put_counts(out: &mut Vec<u8>, counts: impl Iterator<Item = u64> + Clone) {
+    let set = counts.clone().enumerate().fold(0, |set, (at, count)| set | u64::from(count > 0) << at);
+    put_number(out, set);
+    counts.filter(|count| *count > 0).for_each(|count| put_number(out, count));
+}
+
+fn take_counts<const N: usize>(input: &mut Input<'_>) -> Option<[u64; N]> {
+    let mut counts = [0; N];
+    let mut set = input.number()?;
+    while set != 0 {
+        let count = input.number().filter(|count| *count > 0)?;
+        *counts.get_mut(set.trailing_zeros() as usize)? = count;
+        set &= set - 1;
+    }
+    Some(counts)
+}
+
+#[cfg(test)]
+#[path = "pane_test.rs"]
+mod tests;
