@@ -41,7 +41,7 @@ fn list(random: &mut Random, prefix: &str, count: usize, queries: f64) -> Vec<To
             TopName { name: format!("{prefix}{rank}"), count: random.poisson(mean), error: 0 }
         })
         .collect();
-    list.sort_by(|left, right| right.count.cmp(&left.count));
+    list.sort_by_key(|top| std::cmp::Reverse(top.count));
     list
 }
 
@@ -96,7 +96,7 @@ pub(super) fn with(mut window: Window, flow: Flow) -> Window {
         let each = if flow.resolvers <= 16 { flow.queries / flow.resolvers.max(1) } else { 0 };
         let ours = (0..flow.resolvers.min(16)).filter(|_| each > 0);
         list.extend(ours.map(|one| TopName { name: format!("{prefix}{one}"), count: each, error: 0 }));
-        list.sort_by(|left, right| right.count.cmp(&left.count));
+        list.sort_by_key(|top| std::cmp::Reverse(top.count));
         list.truncate(16);
     }
     window.suffixes.push(Suffix {

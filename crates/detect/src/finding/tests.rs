@@ -26,7 +26,7 @@ fn concentrate(mut window: Window, name: &str) -> Window {
         Some(top) => top.count += part,
         None => window.top_networks.push(TopName { name: name.to_owned(), count: part, error: 0 }),
     }
-    window.top_networks.sort_by(|left, right| right.count.cmp(&left.count));
+    window.top_networks.sort_by_key(|top| std::cmp::Reverse(top.count));
     window
 }
 
