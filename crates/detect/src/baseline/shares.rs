@@ -2,11 +2,14 @@
 
 use crate::TopName;
 use crate::wire::{Input, put_bytes, put_number, put_signed};
+use std::f64::consts::{LN_2, TAU};
 
 /// A query weighs 1/e after so long: a day's rhythm is averaged out, and a lasting change is usual after a week.
 const MEMORY_S: f64 = 3.0 * 86_400.0;
 /// A window teaches at most as much as this many usual ones, so that a flood does not become what is usual.
 const WEIGHT_MAX: f64 = 4.0;
+/// What is less is rounding.
+const SHARE_MIN: f64 = 1e-9;
 /// As [`TopName`]s have them.
 const NAME_BYTES_MAX: usize = 255;
 /// Sums of weights stay below it: queries of some weeks.
@@ -89,24 +92,34 @@ impl Shares {
         self.times.map(|(first_s, _)| first_s)
     }
 
-    /// Jensen-Shannon divergence of a window's list from what is usual, 0 to 1 bit; what is not in the list counts as one.
-    /// None while nothing is known, and of a window without queries.
+    /// Jensen-Shannon divergence of a window's list from what is usual, up to 1 bit, less what count noise makes of it, so
+    /// that it may be a little below 0; what is not in the list counts as one. None while nothing is known, and of a window
+    /// without queries.
     pub fn divergence(&self, list: &[TopName], queries: u64) -> Option<f64> {
+        let pairs = self.pairs(list, queries)?;
+        // Of K shares of n queries the mean divergence by chance is (K - 1) / (8 n ln 2).
+        let shares = pairs.iter().filter(|(_, usual)| *usual > SHARE_MIN).count().max(1);
+        let noise = (shares - 1) as f64 / (8.0 * queries as f64 * LN_2);
         let part = |mine: f64, middle: f64| if mine > 0.0 { mine * (mine / middle).log2() } else { 0.0 };
         let term = |(seen, usual): (f64, f64)| {
-            let middle = (seen + usual) / 2.0;
-            (part(seen, middle) + part(usual, middle)) / 2.0
+            let middle = f64::midpoint(seen, usual);
+            f64::midpoint(part(seen, middle), part(usual, middle))
         };
-        Some(self.pairs(list, queries)?.map(term).sum::<f64>().clamp(0.0, 1.0))
+        Some(pairs.into_iter().map(term).sum::<f64>() - noise)
     }
 
-    /// Share of the window's queries that are elsewhere than usual, 0 to 1.
+    /// Share of the window's queries that are elsewhere than usual, 0 to 1, less what count noise makes of it.
     pub fn moved(&self, list: &[TopName], queries: u64) -> Option<f64> {
-        Some(self.pairs(list, queries)?.map(|(seen, usual)| (seen - usual).max(0.0)).sum::<f64>().min(1.0))
+        let more = |(seen, usual): (f64, f64)| {
+            // The mean of the positive half of a normal deviation.
+            let noise = (usual * (1.0 - usual) / (TAU * queries as f64)).sqrt();
+            (seen - usual).max(0.0) - noise
+        };
+        Some(self.pairs(list, queries)?.into_iter().map(more).sum::<f64>().clamp(0.0, 1.0))
     }
 
     /// Of each in the list, and of the rest, the share seen and the usual one.
-    fn pairs(&self, list: &[TopName], queries: u64) -> Option<impl Iterator<Item = (f64, f64)>> {
+    fn pairs(&self, list: &[TopName], queries: u64) -> Option<Vec<(f64, f64)>> {
         if queries == 0 || self.queries <= 0.0 {
             return None;
         }
@@ -117,7 +130,7 @@ impl Shares {
             (1.0 - sum).max(0.0)
         });
         pairs.push((seen, usual));
-        Some(pairs.into_iter())
+        Some(pairs)
     }
 
     fn place(&self, name: &str) -> Result<usize, usize> {
@@ -199,13 +212,32 @@ mod tests {
             shares.learn(60 * minute, &list(&[("a", 60), ("b", 30)]), 100);
         }
         assert!((shares.share("a") - 0.6).abs() < 1e-9 && shares.share("c") == 0.0);
-        assert!(shares.divergence(&list(&[("b", 3), ("a", 6)]), 10).unwrap() < 1e-9);
+        let same = shares.divergence(&list(&[("b", 30_000), ("a", 60_000)]), 100_000).unwrap();
+        assert!(same.abs() < 1e-4, "{same}");
         assert_eq!(shares.divergence(&list(&[("b", 3), ("a", 6)]), 0), None);
         // All is elsewhere, except that a tenth was of nobody known before.
         let elsewhere = shares.divergence(&list(&[("c", 100)]), 100).unwrap();
         assert!(elsewhere > 0.99, "{elsewhere}");
-        let moved = shares.moved(&list(&[("a", 30), ("b", 30), ("c", 30)]), 100).unwrap();
-        assert!((moved - 0.3).abs() < 1e-9, "{moved}");
+        let moved = shares.moved(&list(&[("a", 30_000), ("b", 30_000), ("c", 30_000)]), 100_000).unwrap();
+        assert!((moved - 0.3).abs() < 0.01, "{moved}");
+    }
+
+    #[test]
+    fn few_queries_neither_diverge_nor_move_on_average() {
+        let usual = [0.4, 0.3, 0.2, 0.1];
+        let mut shares = Shares::new(8);
+        let counts = usual.map(|share| (1e6 * share) as u64);
+        let named = |counts: [u64; 4]| list(&[("a", counts[0]), ("b", counts[1]), ("c", counts[2]), ("d", counts[3])]);
+        shares.learn(0, &named(counts), 1_000_000);
+        let mut random = traffic::Random::new(3);
+        let (mut diverged, mut moved) = (0.0, 0.0);
+        for _ in 0..2_000 {
+            let counts = usual.map(|share| random.poisson(40.0 * share));
+            let queries = counts.iter().sum();
+            diverged += shares.divergence(&named(counts), queries).unwrap() / 2_000.0;
+            moved += shares.moved(&named(counts), queries).unwrap() / 2_000.0;
+        }
+        assert!(diverged.abs() < 0.002 && moved < 0.05, "{diverged} {moved}");
     }
 
     #[test]

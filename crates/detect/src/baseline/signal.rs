@@ -79,8 +79,16 @@ impl Signal {
     ];
 
     /// Those that can only grow while a window is open, or are judged together with one that does.
-    pub const GROWING: [Self; 6] =
-        [Self::Queries, Self::Names, Self::NameShare, Self::NxDomainShare, Self::SubNameBytes, Self::AmplifyingShare];
+    pub const GROWING: [Self; 8] = [
+        Self::Queries,
+        Self::NxDomainShare,
+        Self::Names,
+        Self::NameShare,
+        Self::NameBytes,
+        Self::Entropy,
+        Self::SubNameBytes,
+        Self::AmplifyingShare,
+    ];
 
     /// Its name in metrics and findings.
     pub const fn as_str(self) -> &'static str {

@@ -14,12 +14,13 @@ const OPEN_BYTES_MAX: usize = 5 + 4 * 10 + 6 * 8;
 
 impl Zone {
     /// No zone is encoded in more bytes: 405,000. It has some 250,000 when it has been seen for days.
-    pub const BYTES_MAX: usize = 2 + Baseline::BYTES_MAX + Kind::ALL.len() * OPEN_BYTES_MAX;
+    pub const BYTES_MAX: usize = 12 + Baseline::BYTES_MAX + Kind::ALL.len() * OPEN_BYTES_MAX;
 
     /// Appends the state.
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.push(VERSION);
         self.baseline.encode(out);
+        put_signed(out, self.ended_ms);
         put_number(out, self.open.len() as u64);
         self.open.iter().for_each(|open| open.encode(out));
     }
@@ -37,11 +38,17 @@ impl Zone {
 
     fn decode_body(input: &mut Input<'_>) -> Option<Self> {
         let baseline = Baseline::decode(input)?;
+        let ended_ms = time(input)?;
         let count = input.count().filter(|count| *count <= Kind::ALL.len())?;
         let open: Vec<Open> = (0..count).map(|_| Open::decode(input)).collect::<Option<_>>()?;
         // In the order of kinds, and none twice.
-        open.is_sorted_by(|left, right| left.kind < right.kind).then_some(Self { baseline, open })
+        open.is_sorted_by(|left, right| left.kind < right.kind).then_some(Self { baseline, open, ended_ms })
     }
+}
+
+/// A time whose sums with others don't overflow.
+fn time(input: &mut Input<'_>) -> Option<i64> {
+    input.signed().filter(|time_ms| time_ms.unsigned_abs() <= 4 * TIME_MS_MAX as u64)
 }
 
 impl Open {
@@ -64,8 +71,7 @@ impl Open {
         let severity = *Severity::ALL.get(usize::from(input.byte()?))?;
         let signal = *Signal::ALL.get(usize::from(input.byte()?))?;
         let (early, expects) = (input.flag()?, input.flag()?);
-        let mut time = || input.signed().filter(|time_ms| time_ms.unsigned_abs() <= 2 * TIME_MS_MAX as u64);
-        let [start_ms, last_ms, window_ms, update_ms] = [time()?, time()?, time()?, time()?];
+        let [start_ms, last_ms, window_ms, update_ms] = [time(input)?, time(input)?, time(input)?, time(input)?];
         if !WINDOWS_S.contains(&(window_ms / 1000)) {
             return None;
         }

@@ -113,6 +113,18 @@ fn a_launch_is_a_spike_good_to_know_and_no_attack() {
 }
 
 #[test]
+fn a_first_weekend_is_no_outage_and_silence_is() {
+    let weekend = |window: Window, random: &mut Random| {
+        let index = (window.start_ms - START_MS) / MINUTE_MS;
+        minute(random, index, if index / DAY % 7 >= 5 { 0.3 } else { 1.0 })
+    };
+    let mut zone = Watched::new();
+    let told = zone.live(7 * DAY, weekend);
+    assert_eq!(opened(&told), [], "{told:#?}");
+    assert_eq!(opened(&zone.live(5, |window, _| silent(window))), [Kind::TrafficDrop]);
+}
+
+#[test]
 fn names_that_were_always_asked_once_are_no_attack_however_many() {
     let disposable = |queries| Flow { queries, names: queries, name_bytes: 30, ..Flow::NONE };
     let mut zone = Watched::new();
@@ -319,4 +331,17 @@ fn any_window_can_be_judged() {
             assert!(lists.iter().all(|list| list.iter().all(|part| (0.0..=1.0).contains(&part.share))));
         }
     }
+}
+
+#[test]
+fn the_document_has_the_kinds_and_signals_that_there_are() {
+    let document = include_str!("../../../../docs/findings.md");
+    let heads: Vec<&str> = document.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`')).collect();
+    assert_eq!(heads, Kind::ALL.map(Kind::as_str));
+    let rows = document.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
+    let mut told: Vec<&str> = rows.flat_map(|row| row.split(", ")).map(|name| name.trim_matches('`')).collect();
+    let mut there = Signal::ALL.map(Signal::as_str);
+    told.sort_unstable();
+    there.sort_unstable();
+    assert_eq!(told, there);
 }

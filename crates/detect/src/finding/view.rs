@@ -13,10 +13,11 @@ const FEW_RESOLVERS_SHARE: f64 = 0.5;
 const FEW_NETWORKS: usize = 3;
 const FEW_NETWORKS_SHARE: f64 = 0.8;
 
-/// Names are other ones if they are a quarter longer on average, or have so much more entropy: between words and letters by
-/// chance lies more than half a bit.
-const OTHER_NAME_BYTES: f64 = 1.25;
+/// Names are other ones if they have so much more entropy: between words and letters by chance lies more than half a bit.
 const OTHER_ENTROPY_BITS: f64 = 0.3;
+
+/// From then on a scorer corrects its expectation by the hours of the week.
+const WEEK_KNOWN_S: i64 = 8 * 86_400;
 
 /// A window, how it looks, and what is known.
 pub(super) struct View<'a> {
@@ -24,8 +25,11 @@ pub(super) struct View<'a> {
     pub(super) looks: &'a Looks,
     pub(super) known: &'a Known,
     pub(super) threshold: Threshold,
-    /// What rules ask for in proportion: 1 to open a finding, and less to let it go on.
+    /// What rules ask for in proportion: 1 to open a finding, and less to let it go on. Of a score it is the square, since a
+    /// scorer gets used to what goes on.
     pub(super) level: f64,
+    /// The end of the last finding that is over, milliseconds since 1970.
+    pub(super) ended_ms: i64,
 }
 
 impl View<'_> {
@@ -48,7 +52,14 @@ impl View<'_> {
     }
 
     fn alerts(&self, look: &Look) -> bool {
-        look.goes_on() && self.score(look) >= self.level
+        look.goes_on() && self.score(look) >= self.level * self.level && !self.is_explained(look)
+    }
+
+    /// Whether a sum of windows has some in it that have been told of: then it says nothing new.
+    fn is_explained(&self, look: &Look) -> bool {
+        let sum_ms = (look.rows as i64).saturating_mul(self.window.length_ms);
+        let end_ms = self.window.start_ms.saturating_add(self.window.length_ms);
+        look.rows > 1 && end_ms.saturating_sub(sum_ms) < self.ended_ms
     }
 
     /// The look of those up that alerts most.
@@ -60,6 +71,13 @@ impl View<'_> {
     /// Whether something is known of the zone.
     pub(super) fn is_known(&self) -> bool {
         self.look(Signal::Queries).is_some()
+    }
+
+    /// Whether each day of the week has been seen: a zone's first weekend looks like an outage, and the Monday after like a
+    /// flood.
+    pub(super) fn knows_the_week(&self) -> bool {
+        let since_s = self.known.edges.since_s();
+        since_s.is_some_and(|since_s| self.window.start_ms / 1000 - since_s >= WEEK_KNOWN_S)
     }
 
     /// Length of the window, seconds.
@@ -75,6 +93,17 @@ impl View<'_> {
     /// Queries beyond those expected, 0 or more.
     pub(super) fn excess_queries(&self) -> f64 {
         (self.window.queries as f64 - self.expected_queries()).max(0.0)
+    }
+
+    /// Queries that can be other than the usual ones. Of a window that counts too little, all: nobody knows how many of the
+    /// usual ones it would have had by now.
+    pub(super) fn other_queries(&self) -> f64 {
+        if self.window.whole { self.excess_queries() } else { self.window.queries as f64 }
+    }
+
+    /// Different names that can be other than the usual ones, likewise.
+    pub(super) fn other_names(&self) -> f64 {
+        if self.window.whole { self.excess(Signal::Names) } else { self.window.distinct_names as f64 }
     }
 
     /// What of a count is beyond the expected, 0 or more.
@@ -98,20 +127,27 @@ impl View<'_> {
         self.excess_of(code(self.window, response_code), share)
     }
 
-    /// Whether the names of the excess are unlike the usual ones: fewer come twice, or they are longer, or look more like
-    /// chance. A launch brings more of the same.
+    /// Whether the names of the excess are unlike the usual ones: fewer come twice, or they look more like chance. A launch
+    /// brings more of the same; not that they are longer, since the rarer ones that it brings are.
     pub(super) fn has_other_names(&self) -> bool {
-        let (queries, names) = (self.excess_queries(), self.excess(Signal::Names));
-        let bytes = self.excess(Signal::SubNameBytes);
+        let queries = self.other_queries();
         let unlike =
             |signal: Signal, is: &dyn Fn(f64) -> bool| self.up(signal).is_some_and(|look| is(look.row_expected));
         // Half way from the usual to names that are all asked once.
-        unlike(Signal::NameShare, &|usual| names >= f64::midpoint(usual, 1.0) * queries)
-            || unlike(Signal::NameBytes, &|usual| bytes >= OTHER_NAME_BYTES * usual * names)
+        unlike(Signal::NameShare, &|usual| self.excess(Signal::Names) >= f64::midpoint(usual, 1.0) * queries)
             || unlike(Signal::Entropy, &|usual| {
-                let bits = self.window.entropy_millibits_sum as f64 / 1000.0 - usual * self.expected_queries();
+                let all = self.window.entropy_millibits_sum as f64 / 1000.0;
+                let bits = if self.window.whole { all - usual * self.expected_queries() } else { all };
                 bits >= (usual + OTHER_ENTROPY_BITS) * queries
             })
+    }
+
+    /// Whether the names of the excess are so many times as long as the usual ones.
+    pub(super) fn has_longer_names(&self, factor: f64) -> bool {
+        let usual = self.look(Signal::NameBytes).map_or(0.0, |look| look.row_expected);
+        let bytes =
+            if self.window.whole { self.excess(Signal::SubNameBytes) } else { self.window.sub_name_bytes as f64 };
+        bytes >= factor * usual * self.other_names()
     }
 
     /// Whether few addresses or networks make most of so many queries.

@@ -24,6 +24,8 @@ pub struct Zone {
     pub(super) baseline: Baseline,
     /// At most one of a kind, in the order of [`Kind::ALL`].
     pub(super) open: Vec<Open>,
+    /// The end of the last finding that is over, milliseconds since 1970; 0 before the first.
+    pub(super) ended_ms: i64,
 }
 
 /// A finding that is open.
@@ -125,7 +127,7 @@ impl Zone {
                 continue;
             }
             let level = if place.is_some() { HOLD } else { 1.0 };
-            let view = View { window, looks, known: self.baseline.known(), threshold, level };
+            let view = View { window, looks, known: self.baseline.known(), threshold, level, ended_ms: self.ended_ms };
             let Some(evidence) = judge(kind, &view) else { continue };
             let (status, place) = match place {
                 Some(place) => {
@@ -140,7 +142,7 @@ impl Zone {
                 }
                 None => (Status::Opened, self.insert(kind, window, &evidence, seen_ms)),
             };
-            let view = View { window, looks, known: self.baseline.known(), threshold, level };
+            let view = View { window, looks, known: self.baseline.known(), threshold, level, ended_ms: self.ended_ms };
             let open = &mut self.open[place];
             open.early = status == Status::Opened && !window.whole;
             let age_ms = seen_ms - open.start_ms;
@@ -173,6 +175,7 @@ impl Zone {
     fn close(&mut self, window: &Window, settings: &Settings, end_ms: i64, told: &mut Vec<Finding>) {
         let is_over = |open: &Open| end_ms - open.last_ms > QUIET_MS.max(2 * open.window_ms);
         let over: Vec<Open> = self.open.extract_if(.., |open| is_over(open)).collect();
+        self.ended_ms = over.iter().map(|open| open.last_ms).fold(self.ended_ms, i64::max);
         told.extend(over.iter().map(|open| ended(open, window, settings, Status::Closed)));
     }
 }

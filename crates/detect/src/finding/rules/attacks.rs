@@ -17,9 +17,11 @@ const FAILURES: f64 = 0.8;
 const QUERIES_A_CHILD_MAX: f64 = 2.0;
 /// ibHH (Akamai, NDSS 2024) finds tunnels from 0.7 bytes a second of different names on.
 const TUNNEL_BYTES_A_SECOND: f64 = 0.7;
-/// Shorter names carry too little: the shortest published, of dns2tcp, have 24 bytes with their domain. Words that are
-/// looked for have about 8.
-const TUNNEL_NAME_BYTES: f64 = 20.0;
+/// Shorter names carry too little: iodine's, OzymanDNS's and AndIodine's have 44 to 51 bytes with their domain, dnscat2's 157 and
+/// more. Words that are looked for have about 8, and dns2tcp's 24 with their domain can't be told from usual ones.
+const TUNNEL_NAME_BYTES: f64 = 30.0;
+/// They are half again as long as the usual ones, whatever these are.
+const TUNNEL_LONGER: f64 = 1.5;
 /// Fewer new names are no tunnel: a kilobyte needs ten of dnscat2's or twenty of iodine's.
 const TUNNEL_NAMES_MIN: f64 = 10.0;
 /// A megabyte in three hours is somebody's data.
@@ -37,8 +39,8 @@ const ENUMERATION_QUERIES_A_NAME_MAX: f64 = 4.0;
 pub(super) fn amplification(view: &View<'_>) -> Option<Evidence> {
     let part = amplifying(view.window);
     let excess = view.excess_of(part, Signal::AmplifyingShare);
-    let queries = view.excess_queries().max(excess);
-    let names = view.excess(Signal::Names).min(view.window.distinct_names as f64);
+    let queries = view.other_queries().max(excess);
+    let names = view.other_names();
     // In a shorter window fewer are as many a second; a longer one needs not more.
     let wanted = view.level * AMPLIFYING_MIN * (view.seconds() / 60.0).min(1.0);
     // Data in names that are asked once is a tunnel, in TXT as well.
@@ -64,11 +66,12 @@ pub(super) fn amplification(view: &View<'_>) -> Option<Evidence> {
 pub(super) fn tunnel(view: &View<'_>) -> Option<Evidence> {
     let look = view.up(Signal::SubNameBytes)?;
     let (bytes, names) = (view.excess(Signal::SubNameBytes), view.excess(Signal::Names));
-    let queries = view.excess_queries().max(names);
+    let queries = view.other_queries().max(names);
     let failed = view.excess_code(ResponseCode::NxDomain);
     let made_so = bytes / view.seconds() >= view.level * TUNNEL_BYTES_A_SECOND
         && names >= view.level * TUNNEL_NAMES_MIN
         && bytes >= TUNNEL_NAME_BYTES * names
+        && view.has_longer_names(TUNNEL_LONGER)
         && names * QUERIES_A_CHILD_MAX >= view.level * queries
         && failed < MOST * queries
         && view.is_by_few(queries);
@@ -92,7 +95,7 @@ pub(super) fn tunnel(view: &View<'_>) -> Option<Evidence> {
 pub(super) fn enumeration(view: &View<'_>) -> Option<Evidence> {
     let look = view.up(Signal::Names)?;
     let names = view.excess(Signal::Names);
-    let queries = view.excess_queries().max(names);
+    let queries = view.other_queries().max(names);
     let many = names >= view.level * CHILDREN_MIN
         && names * ENUMERATION_QUERIES_A_NAME_MAX >= view.level * queries
         && view.is_by_few(queries);
@@ -124,7 +127,7 @@ pub(super) fn enumeration(view: &View<'_>) -> Option<Evidence> {
 pub(super) fn random_subdomain(view: &View<'_>) -> Option<Evidence> {
     let Some(look) = view.look(Signal::Names) else { return random_subdomain_by_limits(view) };
     let names = view.excess(Signal::Names);
-    let queries = view.excess_queries().max(names);
+    let queries = view.other_queries().max(names);
     if names < view.level * CHILDREN_MIN || names * QUERIES_A_CHILD_MAX < view.level * queries {
         return None;
     }

@@ -77,8 +77,9 @@ fn error_surge_by_limits(view: &View<'_>) -> Option<Evidence> {
 /// Far fewer queries than usual. Only a window that counts all of them can say so.
 pub(super) fn traffic_drop(view: &View<'_>) -> Option<Evidence> {
     let look = view.down(Signal::Queries).filter(|_| view.window.whole)?;
-    // What is missing: half to open a finding, a quarter to let it go on.
-    if look.observed > (1.0 - DROP_FACTOR * view.level) * look.expected {
+    // What is missing must be half of it to open a finding, a quarter to let it go on.
+    let factor = if view.knows_the_week() { DROP_FACTOR } else { DROP_CRITICAL_FACTOR };
+    if look.observed > (1.0 - (1.0 - factor) * view.level) * look.expected {
         return None;
     }
     let left = look.observed / look.expected;
@@ -97,11 +98,13 @@ pub(super) fn traffic_drop(view: &View<'_>) -> Option<Evidence> {
 pub(super) fn traffic_spike(view: &View<'_>) -> Option<Evidence> {
     let look = view.up(Signal::Queries)?;
     let factor = look.observed / look.expected;
-    let wanted = 1.0 + (SPIKE_FACTOR - 1.0) * view.level;
+    let wanted = if view.knows_the_week() { SPIKE_FACTOR } else { SPIKE_WARNING_FACTOR };
+    let wanted = 1.0 + (wanted - 1.0) * view.level;
     if factor < wanted || view.excess_queries() < view.level * SPIKE_QUERIES_MIN {
         return None;
     }
-    let unusual = view.highest(&[Signal::NxDomainShare, Signal::NameShare, Signal::AmplifyingShare]).is_some();
+    let signs = view.highest(&[Signal::NxDomainShare, Signal::NameShare, Signal::AmplifyingShare]);
+    let unusual = signs.is_some_and(|look| view.score(look) >= 1.0);
     let severity = match factor {
         _ if factor >= SPIKE_CRITICAL_FACTOR => Severity::Critical,
         _ if factor >= SPIKE_WARNING_FACTOR || unusual => Severity::Warning,
