@@ -38,6 +38,8 @@ pub struct Look {
     pub signal: Signal,
     /// As the scorer's; [`crate::score::Threshold::score`] makes a score of it.
     pub surprise: f64,
+    /// The same of this window alone.
+    pub sudden: f64,
     /// Over how many windows, up to this one, it is most surprising.
     pub rows: usize,
     /// What was seen over these windows, in the unit of the signal, a window.
@@ -58,8 +60,14 @@ impl Look {
     fn new(signal: Signal, scorer: &Scorer, score: &Score) -> Self {
         let (low, high) = scorer.band(score);
         let (row_observed, row_expected) = scorer.row(score);
-        let Score { surprise, rows, observed, expected, .. } = *score;
-        Self { signal, surprise, rows, observed, expected, low, high, row_observed, row_expected }
+        let Score { surprise, sudden, rows, observed, expected, .. } = *score;
+        Self { signal, surprise, sudden, rows, observed, expected, low, high, row_observed, row_expected }
+    }
+
+    /// What the window alone looks like, without those before it.
+    pub(crate) fn alone(self) -> Self {
+        let (surprise, observed, expected) = (self.sudden, self.row_observed, self.row_expected);
+        Self { surprise, rows: 1, observed, expected, ..self }
     }
 
     /// Whether more was seen than expected.

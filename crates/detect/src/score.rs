@@ -122,6 +122,8 @@ impl Observation {
 pub struct Score {
     /// -log10 of the share of rows at least as far off, 0 to 43. [`Threshold::score`] makes a score of it.
     pub surprise: f64,
+    /// The same of this row alone, and beside the rows just before it.
+    pub sudden: f64,
     /// Over how many rows, up to this one, it is most surprising: 1, 12 or 60.
     pub rows: usize,
     /// What was seen over these rows: a mean value, events a row, a share, or a mean.
@@ -315,6 +317,6 @@ impl Scorer {
         let sums = if rows == 1 { row } else { self.recent.sums(rows).unwrap_or(row) };
         let size = if self.kind == Kind::Value { rows as f64 } else { sums.size };
         let [observed, expected] = [sums.observed, sums.expected].map(|sum| sum / size + self.reference);
-        Score { surprise, rows, observed, expected, row }
+        Score { surprise, sudden, rows, observed, expected, row }
     }
 }

@@ -81,6 +81,9 @@ pub(super) fn minute(random: &mut Random, index: i64, factor: f64) -> Window {
 
 /// The same with a flow beside.
 pub(super) fn with(mut window: Window, flow: Flow) -> Window {
+    // They come to the edges that the usual ones come to.
+    let usual = window.queries.max(1);
+    window.top_edges.iter_mut().for_each(|edge| edge.count += edge.count * flow.queries / usual);
     window.queries += flow.queries;
     window.codes[flow.code as usize] += flow.queries;
     window.types[flow.query_type as usize] += flow.queries;

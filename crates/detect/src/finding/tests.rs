@@ -210,6 +210,49 @@ fn one_that_wavers_is_told_once_and_goes_on_more_and_more_quietly() {
     assert!(told.iter().skip(1).all(|one| one.status == Status::Updated && one.id == told[0].id));
 }
 
+/// Lives through ten minutes, of which the first so many have a flow, and the window of all ten.
+fn ten_minutes(zone: &mut Watched, flooded: i64, flow: Flow) -> Vec<Finding> {
+    let start = zone.index;
+    let mut told = [zone.flow(flooded, flow), zone.live(10 - flooded, |window, _| window)].concat();
+    let queries = flow.queries * flooded as u64;
+    let sum = Window {
+        length_ms: 10 * MINUTE_MS,
+        ..with(minute(&mut zone.random, start, 10.0), Flow { queries, names: queries, ..flow })
+    };
+    told.extend(zone.zone.push(&sum, &zone.settings));
+    told
+}
+
+#[test]
+fn a_longer_window_that_has_some_of_it_does_not_make_it_longer() {
+    let mut zone = Watched::new();
+    for _ in 0..8 * DAY / 10 {
+        assert_eq!(ten_minutes(&mut zone, 0, Flow::NONE), []);
+    }
+    let flood = Flow { queries: 6_000, names: 5_900, code: ResponseCode::NxDomain, ..Flow::NONE };
+    let mut told = ten_minutes(&mut zone, 3, flood);
+    for _ in 0..6 {
+        told.extend(ten_minutes(&mut zone, 0, Flow::NONE));
+    }
+    let tellings: Vec<(Kind, Status)> = told.iter().map(|one| (one.kind, one.status)).collect();
+    assert_eq!(tellings, [(Kind::RandomSubdomain, Status::Opened), (Kind::RandomSubdomain, Status::Closed)]);
+    assert_eq!((told[1].last_ms - told[1].start_ms) / MINUTE_MS, 3);
+}
+
+#[test]
+fn sums_that_have_some_of_what_is_over_say_nothing_new() {
+    let mut zone = Watched::for_days();
+    let told = zone.flow(4, Flow { queries: 3_000, ..Flow::NONE });
+    assert_eq!(opened(&told), [Kind::TrafficSpike]);
+    zone.live(15, |window, _| window);
+    assert_eq!(zone.zone.open().count(), 0);
+    // Alone it is nothing, and most of a sum over an hour is over.
+    let more = |window: Window, random: &mut Random| minute(random, (window.start_ms - START_MS) / MINUTE_MS, 1.25);
+    assert_eq!(opened(&zone.live(20, more)), []);
+    // What is sudden is told all the same.
+    assert_eq!(opened(&zone.flow(1, Flow { queries: 3_000, ..Flow::NONE })), [Kind::TrafficSpike]);
+}
+
 #[test]
 fn a_cause_that_shows_later_takes_over() {
     let mut zone = Watched::for_days();

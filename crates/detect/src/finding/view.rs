@@ -25,16 +25,20 @@ pub(super) struct View<'a> {
     pub(super) looks: &'a Looks,
     pub(super) known: &'a Known,
     pub(super) threshold: Threshold,
-    /// What rules ask for in proportion: 1 to open a finding, and less to let it go on. Of a score it is the square, since a
-    /// scorer gets used to what goes on.
+    /// What rules ask for in proportion: 1 to open a finding, and less to let it go on.
     pub(super) level: f64,
+    /// The score that they ask for.
+    pub(super) score_level: f64,
     /// The end of the last finding that is over, milliseconds since 1970.
     pub(super) ended_ms: i64,
 }
 
 impl View<'_> {
-    pub(super) fn look(&self, signal: Signal) -> Option<&Look> {
-        self.looks[signal as usize].as_ref()
+    /// The look at a signal: of this window alone if that alerts, since its numbers are the clearer ones, or if a sum of
+    /// windows has some that have been told of and says nothing new.
+    pub(super) fn look(&self, signal: Signal) -> Option<Look> {
+        let is_alone = |look: &Look| self.threshold.score(look.sudden) >= 1.0 || self.is_explained(look);
+        self.looks[signal as usize].map(|look| if is_alone(&look) { look.alone() } else { look })
     }
 
     pub(super) fn score(&self, look: &Look) -> f64 {
@@ -42,20 +46,19 @@ impl View<'_> {
     }
 
     /// The look at a signal if it alerts, goes on, and is up.
-    pub(super) fn up(&self, signal: Signal) -> Option<&Look> {
+    pub(super) fn up(&self, signal: Signal) -> Option<Look> {
         self.look(signal).filter(|look| look.is_up() && self.alerts(look))
     }
 
     /// The same if it is down.
-    pub(super) fn down(&self, signal: Signal) -> Option<&Look> {
+    pub(super) fn down(&self, signal: Signal) -> Option<Look> {
         self.look(signal).filter(|look| !look.is_up() && self.alerts(look))
     }
 
     fn alerts(&self, look: &Look) -> bool {
-        look.goes_on() && self.score(look) >= self.level * self.level && !self.is_explained(look)
+        look.goes_on() && self.score(look) >= self.score_level
     }
 
-    /// Whether a sum of windows has some in it that have been told of: then it says nothing new.
     fn is_explained(&self, look: &Look) -> bool {
         let sum_ms = (look.rows as i64).saturating_mul(self.window.length_ms);
         let end_ms = self.window.start_ms.saturating_add(self.window.length_ms);
@@ -63,7 +66,7 @@ impl View<'_> {
     }
 
     /// The look of those up that alerts most.
-    pub(super) fn highest(&self, signals: &[Signal]) -> Option<&Look> {
+    pub(super) fn highest(&self, signals: &[Signal]) -> Option<Look> {
         let up = signals.iter().filter_map(|signal| self.up(*signal));
         up.max_by(|left, right| left.surprise.total_cmp(&right.surprise))
     }

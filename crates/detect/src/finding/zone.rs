@@ -9,6 +9,8 @@ use crate::{Window, stable_hash};
 /// What a rule must see of what it asks to open a finding, so that the finding goes on: half, lest one that wavers about its
 /// threshold is told again and again.
 const HOLD: f64 = 0.5;
+/// And of the score less, since a scorer gets used to what goes on.
+const HOLD_SCORE: f64 = 0.25;
 /// A finding closes when nothing was seen of it for longer than this or, if that is longer, than two of its windows. The
 /// longest window that has something of an incident in it ends within ten minutes of it.
 const QUIET_MS: i64 = 660_000;
@@ -122,12 +124,14 @@ impl Zone {
                 }
                 continue;
             }
+            // Our own lag is no outage, and shares of a part of the queries are not those of all.
             let judged = window.length_ms >= kind.window_ms_min() && (window.whole || kind.is_excess());
             if !judged || place.is_some_and(|place| !self.open[place].holds_by(window)) {
                 continue;
             }
-            let level = if place.is_some() { HOLD } else { 1.0 };
-            let view = View { window, looks, known: self.baseline.known(), threshold, level, ended_ms: self.ended_ms };
+            let (level, score_level) = if place.is_some() { (HOLD, HOLD_SCORE) } else { (1.0, 1.0) };
+            let (known, ended_ms) = (self.baseline.known(), self.ended_ms);
+            let view = View { window, looks, known, threshold, level, score_level, ended_ms };
             let Some(evidence) = judge(kind, &view) else { continue };
             let (status, place) = match place {
                 Some(place) => {
@@ -140,9 +144,8 @@ impl Zone {
                     }
                     (Status::Updated, place)
                 }
-                None => (Status::Opened, self.insert(kind, window, &evidence, seen_ms)),
+                None => (Status::Opened, insert(&mut self.open, kind, window, &evidence, seen_ms)),
             };
-            let view = View { window, looks, known: self.baseline.known(), threshold, level, ended_ms: self.ended_ms };
             let open = &mut self.open[place];
             open.early = status == Status::Opened && !window.whole;
             let age_ms = seen_ms - open.start_ms;
@@ -152,25 +155,6 @@ impl Zone {
         told
     }
 
-    fn insert(&mut self, kind: Kind, window: &Window, evidence: &Evidence, seen_ms: i64) -> usize {
-        let open = Open {
-            kind,
-            start_ms: window.start_ms,
-            last_ms: seen_ms,
-            window_ms: window.length_ms,
-            update_ms: 0,
-            early: false,
-            severity: evidence.severity,
-            score: evidence.score,
-            signal: evidence.signal,
-            observed: evidence.observed,
-            expected: evidence.expected,
-        };
-        let place = self.open.partition_point(|other| other.kind < kind);
-        self.open.insert(place, open);
-        place
-    }
-
     /// Closes what nothing was seen of for a while.
     fn close(&mut self, window: &Window, settings: &Settings, end_ms: i64, told: &mut Vec<Finding>) {
         let is_over = |open: &Open| end_ms - open.last_ms > QUIET_MS.max(2 * open.window_ms);
@@ -178,6 +162,25 @@ impl Zone {
         self.ended_ms = over.iter().map(|open| open.last_ms).fold(self.ended_ms, i64::max);
         told.extend(over.iter().map(|open| ended(open, window, settings, Status::Closed)));
     }
+}
+
+fn insert(list: &mut Vec<Open>, kind: Kind, window: &Window, evidence: &Evidence, seen_ms: i64) -> usize {
+    let open = Open {
+        kind,
+        start_ms: window.start_ms,
+        last_ms: seen_ms,
+        window_ms: window.length_ms,
+        update_ms: 0,
+        early: false,
+        severity: evidence.severity,
+        score: evidence.score,
+        signal: evidence.signal,
+        observed: evidence.observed,
+        expected: evidence.expected,
+    };
+    let place = list.partition_point(|other| other.kind < kind);
+    list.insert(place, open);
+    place
 }
 
 /// An open finding as it is told.

@@ -57,7 +57,7 @@ pub(super) fn amplification(view: &View<'_>) -> Option<Evidence> {
         percent(share)
     );
     if view.is_known() {
-        return Some(known(view, view.up(Signal::AmplifyingShare)?, severity, summary));
+        return Some(known(view, &view.up(Signal::AmplifyingShare)?, severity, summary));
     }
     (share >= MOST).then(|| fixed(Signal::AmplifyingShare, part as f64, wanted, severity, summary))
 }
@@ -87,7 +87,7 @@ pub(super) fn tunnel(view: &View<'_>) -> Option<Evidence> {
         length(view),
         number(rate)
     );
-    Some(known(view, look, severity, summary))
+    Some(known(view, &look, severity, summary))
 }
 
 /// Somebody looks for the names that there are: few addresses, many names that mostly do not exist, or types that walk a
@@ -119,7 +119,7 @@ pub(super) fn enumeration(view: &View<'_>) -> Option<Evidence> {
         length(view),
         number(look.row_expected)
     );
-    Some(known(view, look, severity, summary))
+    Some(known(view, &look, severity, summary))
 }
 
 /// Names made by chance that no cache can hold, through everybody's resolvers. A wildcard record answers them; then how
@@ -145,7 +145,7 @@ pub(super) fn random_subdomain(view: &View<'_>) -> Option<Evidence> {
         number(look.row_expected),
         number(rate)
     );
-    Some(known(view, look, severity, summary))
+    Some(known(view, &look, severity, summary))
 }
 
 /// The published limits, for a zone of which nothing is known yet. They need failures: on its first day a zone of names

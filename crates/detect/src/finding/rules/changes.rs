@@ -61,7 +61,7 @@ pub(super) fn error_surge(view: &View<'_>) -> Option<Evidence> {
         response_code.as_str(),
         percent(look.row_expected)
     );
-    Some(known(view, look, severity, summary))
+    Some(known(view, &look, severity, summary))
 }
 
 fn error_surge_by_limits(view: &View<'_>) -> Option<Evidence> {
@@ -74,9 +74,9 @@ fn error_surge_by_limits(view: &View<'_>) -> Option<Evidence> {
     made_so.then(|| fixed(Signal::ServFailShare, share, FAILING_CRITICAL, Severity::Critical, summary()))
 }
 
-/// Far fewer queries than usual. Only a window that counts all of them can say so.
+/// Far fewer queries than usual. Only of windows that count all of them, as is the caller's to know.
 pub(super) fn traffic_drop(view: &View<'_>) -> Option<Evidence> {
-    let look = view.down(Signal::Queries).filter(|_| view.window.whole)?;
+    let look = view.down(Signal::Queries)?;
     // What is missing must be half of it to open a finding, a quarter to let it go on.
     let factor = if view.knows_the_week() { DROP_FACTOR } else { DROP_CRITICAL_FACTOR };
     if look.observed > (1.0 - (1.0 - factor) * view.level) * look.expected {
@@ -89,9 +89,9 @@ pub(super) fn traffic_drop(view: &View<'_>) -> Option<Evidence> {
         number(look.observed),
         length(view),
         number(look.expected),
-        over(look)
+        over(&look)
     );
-    Some(Evidence { difference: Difference::Fewer, ..known(view, look, severity, summary) })
+    Some(Evidence { difference: Difference::Fewer, ..known(view, &look, severity, summary) })
 }
 
 /// Far more queries than usual, with no sign of anything that has a name of its own.
@@ -104,7 +104,7 @@ pub(super) fn traffic_spike(view: &View<'_>) -> Option<Evidence> {
         return None;
     }
     let signs = view.highest(&[Signal::NxDomainShare, Signal::NameShare, Signal::AmplifyingShare]);
-    let unusual = signs.is_some_and(|look| view.score(look) >= 1.0);
+    let unusual = signs.is_some_and(|look| view.score(&look) >= 1.0);
     let severity = match factor {
         _ if factor >= SPIKE_CRITICAL_FACTOR => Severity::Critical,
         _ if factor >= SPIKE_WARNING_FACTOR || unusual => Severity::Warning,
@@ -115,9 +115,9 @@ pub(super) fn traffic_spike(view: &View<'_>) -> Option<Evidence> {
         number(look.observed),
         length(view),
         number(look.expected),
-        over(look)
+        over(&look)
     );
-    Some(known(view, look, severity, summary))
+    Some(known(view, &look, severity, summary))
 }
 
 fn over(look: &Look) -> String {
@@ -141,7 +141,7 @@ pub(super) fn new_network(view: &View<'_>) -> Option<Evidence> {
         percent(share),
         length(view)
     );
-    Some(Evidence { difference: Difference::Others, ..known(view, look, severity, summary) })
+    Some(Evidence { difference: Difference::Others, ..known(view, &look, severity, summary) })
 }
 
 /// One address or network asks far more of all than usual.
@@ -163,7 +163,7 @@ pub(super) fn resolver_concentration(view: &View<'_>) -> Option<Evidence> {
         percent(look.row_expected),
         if of_network { "network" } else { "address" }
     );
-    Some(Evidence { difference: Difference::Others, ..known(view, look, severity, summary) })
+    Some(Evidence { difference: Difference::Others, ..known(view, &look, severity, summary) })
 }
 
 /// Queries are answered at other edge locations than usual.
@@ -180,5 +180,5 @@ pub(super) fn edge_shift(view: &View<'_>) -> Option<Evidence> {
         percent(moved),
         length(view)
     );
-    Some(Evidence { difference: Difference::Others, ..known(view, look, severity, summary) })
+    Some(Evidence { difference: Difference::Others, ..known(view, &look, severity, summary) })
 }
