@@ -9,8 +9,8 @@ pub const LEARNING_S: i64 = 7 * DAY_S;
 /// Where incidents begin: on the 31st day, a Wednesday.
 const BEGIN_S: i64 = 30 * DAY_S + 36_000;
 
-/// The signals of a zone, as many of each kind as the product has, 20 in all: four counts (queries, names, names never
-/// seen, resolvers), six common and two rare shares, three means, four divergences and one more.
+/// The signals of a zone, 20 in all as the product has them: the four counts, and of the kinds that cry wolf most rather more
+/// than there are.
 pub const ZONE: [(Signal, u64); 5] =
     [(Signal::Rate, 4), (Signal::Share, 6), (Signal::RareShare, 2), (Signal::Mean, 3), (Signal::Divergence, 5)];
 

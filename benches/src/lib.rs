@@ -12,4 +12,6 @@ pub mod opponents;
 pub mod ordinary;
 pub mod ours;
 pub mod rounds;
+pub mod scenarios;
 pub mod synthetic;
+pub mod watched;

@@ -122,6 +122,8 @@ impl Observation {
 pub struct Score {
     /// -log10 of the share of rows at least as far off, 0 to 43. [`Threshold::score`] makes a score of it.
     pub surprise: f64,
+    /// The same of this row alone, and beside the rows just before it.
+    pub sudden: f64,
     /// Over how many rows, up to this one, it is most surprising: 1, 12 or 60.
     pub rows: usize,
     /// What was seen over these rows: a mean value, events a row, a share, or a mean.
@@ -183,6 +185,11 @@ impl Scorer {
         }
     }
 
+    /// What its rows are.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
     /// Takes in a row: its time in seconds since 1970 (UTC), and what was observed. Rows are meant to be at a fixed
     /// period, with empty windows counted as 0.
     ///
@@ -220,6 +227,14 @@ impl Scorer {
             Kind::Share => (low.max(0.0), high.min(1.0)),
             Kind::Mean | Kind::Value => (low, high),
         }
+    }
+
+    /// What was observed and expected of the row alone, in its unit; for a score that this scorer has just given. A sum stays
+    /// surprising while what made it so leaves it: whether something still goes on, only the row says.
+    pub fn row(&self, score: &Score) -> (f64, f64) {
+        let Sums { observed, expected, size } = score.row;
+        let size = if self.kind == Kind::Value { 1.0 } else { size };
+        (observed / size + self.reference, expected / size + self.reference)
     }
 
     /// An observation as a number and its size; none if it is none of this series.
@@ -302,6 +317,6 @@ impl Scorer {
         let sums = if rows == 1 { row } else { self.recent.sums(rows).unwrap_or(row) };
         let size = if self.kind == Kind::Value { rows as f64 } else { sums.size };
         let [observed, expected] = [sums.observed, sums.expected].map(|sum| sum / size + self.reference);
-        Score { surprise, rows, observed, expected, row }
+        Score { surprise, sudden, rows, observed, expected, row }
     }
 }

@@ -26,6 +26,11 @@ const EDGES: &[(&str, f64)] = &[
     ("JNB50-C1", 1.0),
 ];
 
+/// Where queries come to that are led elsewhere: an edge that is there.
+pub(crate) const DETOUR: &str = "AMS54-C1";
+/// An edge that is not.
+pub(crate) const ADDED: &str = "WAW51-P1";
+
 /// Edges in proportion to what they carry.
 #[derive(Debug, Clone)]
 pub(crate) struct Edges {

@@ -26,9 +26,9 @@ mod zone;
 
 pub use delivery::{Delay, Delivery, Habits, Payload, PayloadKind};
 pub use feed::Feed;
-pub use generator::{Generator, LogEvent};
+pub use generator::{Generator, LogEvent, Query};
 pub use line::rfc3339;
 pub use random::Random;
 pub use rhythm::Rhythm;
-pub use scenario::{Incident, Kind, Label, Scenario};
+pub use scenario::{Cause, Incident, Kind, Label, Scenario};
 pub use zone::Zone;

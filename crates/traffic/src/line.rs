@@ -11,27 +11,31 @@ pub(crate) struct Circumstances<'a> {
     pub(crate) time_ms: i64,
     pub(crate) precision: Precision,
     pub(crate) zone_id: &'a str,
-    pub(crate) edge: &'a str,
+    pub(crate) edge: &'static str,
     pub(crate) address: &'a str,
     pub(crate) subnet: &'a str,
+    pub(crate) transport: &'static str,
 }
 
 /// The line: ten fields with a blank between, as the Amazon Route 53 Developer Guide ("Public DNS query logging")
 /// shows them.
-pub(crate) fn format(question: &Question, circumstances: &Circumstances<'_>, random: &mut Random) -> String {
-    let Circumstances { zone_id, edge, address, subnet, .. } = circumstances;
+pub(crate) fn format(question: &Question, circumstances: &Circumstances<'_>) -> String {
+    let Circumstances { zone_id, edge, address, subnet, transport, .. } = circumstances;
     let Question { name, query_type, response_code, .. } = question;
-    // Long answers come by TCP after a truncated one.
-    let tcp = if matches!(*query_type, "TXT" | "DNSKEY" | "ANY") { 0.08 } else { 0.008 };
-    let protocol = if random.chance(tcp) { "TCP" } else { "UDP" };
     let mut line = String::with_capacity(144);
     line.push_str("1.0 ");
     push_time(&mut line, circumstances.time_ms, circumstances.precision);
-    for field in [zone_id, name.as_str(), query_type, response_code, protocol, edge, address, subnet] {
+    for field in [zone_id, name.as_str(), query_type, response_code, transport, edge, address, subnet] {
         line.push(' ');
         line.push_str(field);
     }
     line
+}
+
+/// How a query of this type comes: long answers come by TCP after a truncated one.
+pub(crate) fn transport(query_type: &str, random: &mut Random) -> &'static str {
+    let tcp = if matches!(query_type, "TXT" | "DNSKEY" | "ANY") { 0.08 } else { 0.008 };
+    if random.chance(tcp) { "TCP" } else { "UDP" }
 }
 
 /// What this resolver makes of a name: the same, or each letter in upper or lower case by chance.
@@ -99,6 +103,7 @@ mod tests {
             query_type: "A",
             response_code: "NOERROR",
             asker: Asker::Public,
+            edge: None,
         };
         let circumstances = Circumstances {
             time_ms: 1_513_152_962_000,
@@ -107,8 +112,9 @@ mod tests {
             edge: "FRA6",
             address: "2001:db8::1234",
             subnet: "2001:db8:abcd::/48",
+            transport: "UDP",
         };
-        let line = format(&question, &circumstances, &mut Random::new(1));
+        let line = format(&question, &circumstances);
         let expected =
             "1.0 2017-12-13T08:16:02Z Z123412341234 example.com A NOERROR UDP FRA6 2001:db8::1234 2001:db8:abcd::/48";
         assert_eq!(line, expected);

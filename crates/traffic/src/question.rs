@@ -11,6 +11,8 @@ pub(crate) struct Question {
     pub(crate) query_type: &'static str,
     pub(crate) response_code: &'static str,
     pub(crate) asker: Asker,
+    /// Where it is answered, whoever asks; none: wherever the asker's queries come to.
+    pub(crate) edge: Option<&'static str>,
 }
 
 /// Who asks such a question.
@@ -22,6 +24,14 @@ pub(crate) enum Asker {
     Botnet,
     /// A few addresses of one's own.
     Scanner,
+    /// The addresses of one provider, as who tunnels has them.
+    Client,
+    /// Two addresses that never ask.
+    Forged,
+    /// One of the usual resolvers, always the same.
+    Favourite,
+    /// Some addresses of a network that never asks.
+    Newcomer,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -112,8 +122,11 @@ const PROBES: &[&str] = &[
 impl Question {
     /// What is asked of a healthy zone, typing errors and scanners included.
     pub(crate) fn ordinary(zone: &Zone, random: &mut Random) -> Self {
-        if zone.character == Character::Reverse {
-            return Self::reverse(zone, random);
+        match zone.character {
+            Character::Reverse => return Self::reverse(zone, random),
+            // Nearly all: the rest is what every zone is asked.
+            Character::Disposable if random.chance(0.9) => return Self::disposable(zone, random),
+            _ => {}
         }
         let (label, query_type, found): (String, _, bool) = match random.weigh(PURPOSES) {
             Purpose::Host => (zone.hosts.draw(random).to_owned(), host_type(zone.character, random), true),
@@ -132,15 +145,65 @@ impl Question {
             _ if found => "NOERROR",
             _ => "NXDOMAIN",
         };
-        Self { name: below(&label, zone), query_type, response_code, asker: Asker::Public }
+        Self { name: below(&label, zone), query_type, response_code, asker: Asker::Public, edge: None }
     }
 
     /// One of a random-subdomain flood: names that nobody cached and nobody has.
     pub(crate) fn random_subdomain(zone: &Zone, random: &mut Random) -> Self {
         let length = 8 + random.below(13);
-        let label: String = (0..length).map(|_| char::from(*random.pick(LABEL_BYTES))).collect();
+        let label = coded(LABEL_BYTES, length, random);
         let query_type = random.weigh(&[("A", 90), ("AAAA", 10)]);
-        Self { name: below(&label, zone), query_type, response_code: "NXDOMAIN", asker: Asker::Botnet }
+        Self { name: below(&label, zone), query_type, response_code: "NXDOMAIN", asker: Asker::Botnet, edge: None }
+    }
+
+    /// The same where a wildcard record answers.
+    pub(crate) fn random_subdomain_of_wildcard(zone: &Zone, random: &mut Random) -> Self {
+        Self { response_code: "NOERROR", ..Self::random_subdomain(zone, random) }
+    }
+
+    /// One of a tunnel's: three labels of coded bytes and a counter, as dnscat2 and its like send them.
+    pub(crate) fn tunnel(zone: &Zone, random: &mut Random) -> Self {
+        let label = |random: &mut Random, bytes: usize| coded(&LABEL_BYTES[20..36], bytes, random);
+        let labels: Vec<String> = (0..3).map(|_| label(random, 40)).collect();
+        let query_type = random.weigh(&[("TXT", 60), ("CNAME", 20), ("MX", 20)]);
+        Self {
+            name: below(&labels.join("."), zone),
+            query_type,
+            response_code: "NOERROR",
+            asker: Asker::Client,
+            edge: None,
+        }
+    }
+
+    /// One of a walk along a signed zone: what comes after a name that is there.
+    pub(crate) fn walk(zone: &Zone, random: &mut Random) -> Self {
+        let label = format!("{}{}", zone.hosts.draw(random), random.below(30));
+        let (label, query_type) = match random.below(10) {
+            0 => (String::new(), "DNSKEY"),
+            1 => (label, "DS"),
+            _ => (label, "NSEC"),
+        };
+        Self { name: below(&label, zone), query_type, response_code: "NOERROR", asker: Asker::Scanner, edge: None }
+    }
+
+    /// One of a reflection's: a small question with a large answer.
+    pub(crate) fn reflection(zone: &Zone, random: &mut Random) -> Self {
+        let query_type = random.weigh(&[("ANY", 70), ("TXT", 15), ("DNSKEY", 15)]);
+        let name = below("", zone);
+        Self { name, query_type, response_code: "NOERROR", asker: Asker::Forged, edge: None }
+    }
+
+    /// One of those whose names are made for one question: measurements, signatures, content networks.
+    fn disposable(zone: &Zone, random: &mut Random) -> Self {
+        let (id, part) = (coded(LABEL_BYTES, 20, random), random.below(8));
+        let query_type = random.weigh(&[("A", 70), ("AAAA", 30)]);
+        Self {
+            name: below(&format!("{id}.p{part}.metric"), zone),
+            query_type,
+            response_code: "NOERROR",
+            asker: Asker::Public,
+            edge: None,
+        }
     }
 
     /// One of a scanner's: a word of its list, alone, numbered or with an environment.
@@ -154,7 +217,7 @@ impl Question {
         };
         let query_type = random.weigh(PROBE_TYPES);
         let response_code = if random.chance(0.04) { "NOERROR" } else { "NXDOMAIN" };
-        Self { name: below(&label, zone), query_type, response_code, asker: Asker::Scanner }
+        Self { name: below(&label, zone), query_type, response_code, asker: Asker::Scanner, edge: None }
     }
 
     fn reverse(zone: &Zone, random: &mut Random) -> Self {
@@ -163,8 +226,12 @@ impl Question {
         let found = label.parse::<u32>().is_ok_and(|octet| octet * 7 % 5 > 1);
         let response_code = if found { "NOERROR" } else { "NXDOMAIN" };
         let query_type = random.weigh(&[("PTR", 97), ("SOA", 2), ("NS", 1)]);
-        Self { name: below(&label, zone), query_type, response_code, asker: Asker::Public }
+        Self { name: below(&label, zone), query_type, response_code, asker: Asker::Public, edge: None }
     }
+}
+
+fn coded(alphabet: &[u8], length: usize, random: &mut Random) -> String {
+    (0..length).map(|_| char::from(*random.pick(alphabet))).collect()
 }
 
 const LABEL_BYTES: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789";
@@ -172,7 +239,7 @@ const LABEL_BYTES: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789";
 fn host_type(character: Character, random: &mut Random) -> &'static str {
     random.weigh(match character {
         Character::Web => WEB_TYPES,
-        Character::Service | Character::Reverse => SERVICE_TYPES,
+        Character::Service | Character::Reverse | Character::Disposable => SERVICE_TYPES,
         Character::Mail => MAIL_TYPES,
     })
 }

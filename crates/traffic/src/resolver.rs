@@ -134,6 +134,16 @@ impl Resolvers {
         }
     }
 
+    /// Addresses of one provider.
+    pub(crate) fn neighbours(&self, random: &mut Random) -> &Resolver {
+        &self.all[self.all.len() - 1 - random.below(2)]
+    }
+
+    /// Always the same of the larger ones.
+    pub(crate) fn favourite(&self) -> &Resolver {
+        &self.all[0]
+    }
+
     /// The resolvers that a query at `edge` comes from, unless it strayed there.
     fn near(&self, edge: Option<&str>, random: &mut Random) -> Option<&(Vec<usize>, Weights)> {
         let near = self.near.get(edge?)?;

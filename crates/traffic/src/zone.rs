@@ -31,6 +31,8 @@ pub(crate) enum Character {
     Mail,
     /// Addresses to names.
     Reverse,
+    /// Names made for one question each.
+    Disposable,
 }
 
 /// How exactly a zone's log lines give the time. Both forms are met in published lines.
@@ -66,7 +68,9 @@ const MAIL: &[&str] = &["mail", "", "mx1", "mx2", "smtp", "imap", "autodiscover"
 impl Zone {
     fn new(id: &str, name: &str, character: Character, share: f64, rhythm: Rhythm) -> Self {
         let mut labels: Vec<String> = match character {
-            Character::Web | Character::Service => WEB.iter().map(|label| (*label).to_owned()).collect(),
+            Character::Web | Character::Service | Character::Disposable => {
+                WEB.iter().map(|label| (*label).to_owned()).collect()
+            }
             Character::Mail => MAIL.iter().map(|label| (*label).to_owned()).collect(),
             Character::Reverse => (0..256).map(|octet: u32| octet.to_string()).collect(),
         };
@@ -102,6 +106,12 @@ impl Zone {
             Self::new("Z3M3LMPEXINTERNAL", "internal.example.net", Service, 0.01, rhythm(9.0, 0.5, 0.2))
                 .in_whole_seconds(),
         ]
+    }
+
+    /// A zone whose names are mostly asked once, every day.
+    pub(crate) fn disposable() -> Self {
+        let rhythm = Rhythm { peak_hour: 15.0, swing: 0.5, weekend: 0.7, noise: 0.06 };
+        Self::new("Z07DISPOSABLEEXMETRIC", "metrics.example.net", Character::Disposable, 0.2, rhythm)
     }
 
     /// Many zones, the sizes by Zipf's law: for what is bounded by the number of zones.

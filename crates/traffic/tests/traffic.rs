@@ -3,7 +3,7 @@
 use flate2::read::GzDecoder;
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
-use traffic::{Delay, Feed, Generator, Habits, Kind, LogEvent, PayloadKind, Scenario, sets};
+use traffic::{Cause, Delay, Feed, Generator, Habits, Incident, Kind, LogEvent, PayloadKind, Scenario, sets};
 
 /// 2026-11-16 00:00 UTC, a Monday.
 const MONDAY_MS: i64 = 1_794_787_200_000;
@@ -148,7 +148,7 @@ fn labels_say_what_is_in_the_events() {
     let labels = generator.labels();
     let events = generator.events(MONDAY_MS + 24 * HOUR_MS);
     let kinds: HashSet<Kind> = labels.iter().map(|label| label.kind).collect();
-    assert_eq!(kinds.len(), 5, "a day has every kind");
+    assert_eq!(kinds.len(), 5, "a day has the kinds that its zones' numbers show");
     for label in &labels {
         let zone = of_zone(&events, &label.zone);
         let within: Vec<&LogEvent> =
@@ -180,6 +180,7 @@ fn labels_say_what_is_in_the_events() {
                 assert!(growth > 1.5 && nxdomain > 0.5, "{label:?}: {growth} {nxdomain}");
                 assert!(*top as f64 / within.len() as f64 > 0.15, "few addresses ask: {top}");
             }
+            other => panic!("a day has no {other:?}"),
         }
     }
     // And nothing is in the events that no label says: hours without a label are calm.
@@ -190,6 +191,99 @@ fn labels_say_what_is_in_the_events() {
         .collect();
     assert!(share(&quiet, |field| field[5] == "NXDOMAIN") < 0.05);
     assert!(share(&quiet, |field| field[5] == "SERVFAIL") < 0.002);
+}
+
+/// Name, type, response code, transport, edge, address.
+type Fields = [String; 6];
+type Is<'a> = &'a dyn Fn(&Fields) -> bool;
+
+/// Six hours of a zone at 2 queries a second on average, to which one thing happens after three.
+fn with_incident(cause: Cause, strength: f64) -> (Vec<Fields>, Vec<Fields>) {
+    let incident = Incident { zone: 0, cause, after_ms: 3 * HOUR_MS, lasts_ms: 3 * HOUR_MS, strength };
+    let mut scenario = Scenario { incidents: vec![incident], ..Scenario::calm().at_rate(2.0) };
+    scenario.zones.truncate(1);
+    let mut generator = Generator::new(scenario, 5, MONDAY_MS);
+    let (mut before, mut during) = (Vec::new(), Vec::new());
+    generator.visit(MONDAY_MS + 6 * HOUR_MS, |query| {
+        let is_during = query.time_ms >= MONDAY_MS + 3 * HOUR_MS;
+        let fields = [query.name, query.query_type, query.response_code, query.transport, query.edge, query.address];
+        let list = if is_during { &mut during } else { &mut before };
+        list.push(fields.map(|field| field.to_ascii_lowercase()));
+    });
+    (before, during)
+}
+
+#[test]
+fn every_cause_does_what_it_says() {
+    let part = |list: &[Fields], is: Is<'_>| list.iter().filter(|fields| is(fields)).count() as f64 / list.len() as f64;
+    let of_type = |types: &'static [&str]| move |fields: &Fields| types.contains(&fields[1].as_str());
+    let from = |prefix: &'static str| move |fields: &Fields| fields[5].starts_with(prefix);
+    let at = |edge: &'static str| move |fields: &Fields| fields[4] == edge;
+    let shares: [(Cause, f64, Is<'_>, f64); 6] = [
+        (Cause::Walk, 3.0, &of_type(&["nsec", "ds", "dnskey"]), 0.6),
+        (Cause::Tunnel, 3.0, &|fields| fields[0].len() > 100 && fields[2] == "noerror", 0.6),
+        (Cause::Reflection, 3.0, &of_type(&["any", "txt", "dnskey"]), 0.6),
+        (Cause::Newcomer, 0.3, &from("100.64."), 0.25),
+        (Cause::Reroute, 0.5, &at("ams54-c1"), 0.5),
+        (Cause::SmallEdge, 0.02, &at("waw51-p1"), 0.01),
+    ];
+    for (cause, strength, is, least) in shares {
+        let (before, during) = with_incident(cause, strength);
+        let (usual, now) = (part(&before, is), part(&during, is));
+        assert!(usual < 0.15 && now > least, "{cause:?}: {usual} before, {now} after");
+    }
+    let (before, during) = with_incident(Cause::Concentration, 0.4);
+    let top = |list: &[Fields]| {
+        let mut counts: HashMap<&str, usize> = HashMap::new();
+        list.iter().for_each(|fields| *counts.entry(fields[5].as_str()).or_default() += 1);
+        *counts.values().max().unwrap() as f64 / list.len() as f64
+    };
+    assert!(top(&before) < 0.1 && top(&during) > 0.35, "{} {}", top(&before), top(&during));
+    for (cause, strength, growth) in [
+        (Cause::Launch, 3.0, 1.6..2.8),
+        (Cause::Caching, 0.5, 0.5..0.9),
+        (Cause::Spike, 5.0, 4.0..6.0),
+        (Cause::FloodOfWildcard, 5.0, 5.0..10.0),
+    ] {
+        let (before, during) = with_incident(cause, strength);
+        let factor = during.len() as f64 / with_incident(Cause::Spike, 1.0).1.len() as f64;
+        assert!(growth.contains(&factor), "{cause:?}: {factor}");
+        let missing = |fields: &Fields| fields[2] == "nxdomain";
+        assert!(part(&during, &missing) < 1.5 * part(&before, &missing) + 0.01, "{cause:?}");
+    }
+}
+
+#[test]
+fn what_is_shown_is_what_is_handed_out() {
+    let scenario = || Scenario::kinds().at_rate(100.0);
+    let start_ms = MONDAY_MS;
+    let until_ms = start_ms + 60_000;
+    let mut lines: Vec<String> = Generator::new(scenario(), 3, start_ms)
+        .events(until_ms)
+        .iter()
+        .map(|event| fields(event)[3..9].join(" "))
+        .collect();
+    let mut shown = Vec::new();
+    Generator::new(scenario(), 3, start_ms).visit(until_ms, |query| {
+        let fields = [query.name, query.query_type, query.response_code, query.transport, query.edge, query.address];
+        shown.push(fields.join(" "));
+    });
+    lines.sort();
+    shown.sort();
+    assert!(lines.len() > 3_000 && lines == shown);
+}
+
+#[test]
+fn every_kind_has_a_label_and_what_is_nothing_has_none() {
+    let scenario = Scenario::kinds();
+    let kinds: HashSet<Kind> = scenario.labels(MONDAY_MS).iter().map(|label| label.kind).collect();
+    assert_eq!(kinds.len(), 10);
+    let nothing = scenario.incidents.iter().filter(|incident| incident.cause.kind().is_none()).count();
+    assert_eq!(scenario.labels(MONDAY_MS).len() + nothing, scenario.incidents.len());
+    assert!(nothing >= 3);
+    for incident in &scenario.incidents {
+        assert!(incident.after_ms + incident.lasts_ms <= scenario.lasts_ms, "{incident:?}");
+    }
 }
 
 #[test]

@@ -1,8 +1,6 @@
 //! From how many false findings somebody will put up with, to the surprise from which on to alert.
 
-/// Signals of a zone: rate; three shares of response codes; distinct names, names never seen, queries a name; distinct
-/// resolvers, the top resolver's share; label length and entropy; of types, transports, edges and networks the top share
-/// and the divergence. That is 19, and one to come.
+/// Signals of a zone; [`crate::baseline::Signal`] has them.
 pub const SIGNALS: usize = 20;
 /// The lengths of windows at which each is scored, in seconds.
 pub const WINDOWS_S: [i64; 3] = [10, 60, 600];

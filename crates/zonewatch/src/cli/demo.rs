@@ -151,6 +151,9 @@ fn sign(kind: Kind) -> &'static str {
         Kind::TrafficDrop => "queries fall to nothing",
         Kind::ErrorSurge => "SERVFAIL instead of answers",
         Kind::Enumeration => "NXDOMAIN rises: somebody tries a word list",
+        Kind::Tunnel => "distinct names rise, and TXT",
+        Kind::Amplification => "ANY, TXT and DNSKEY rise",
+        Kind::ResolverConcentration | Kind::EdgeShift | Kind::NewNetwork => "as many queries, from elsewhere",
     }
 }
 
