@@ -1,7 +1,8 @@
 //! `cargo bench`: how near the limit we are, and how far ahead of what people would use instead.
 //!
 //! Figures are lines `ratio NAME SET VALUE`. NAME is a stage (its speed by the limit's, which is 1.00) or
-//! `lean_vs_OPPONENT` (how many times as fast as the opponent we are). SET is one of `traffic::sets`. Lines that begin
+//! `lean_vs_OPPONENT` (how many times as fast as the opponent we are) or `windows_cost` (what counting for windows adds to
+//! writing `ecs`, as a share of it). SET is one of `traffic::sets`. Lines that begin
 //! with `time` are CPU nanoseconds an event, for information: they move with the machine. Arguments name the sets to
 //! run; without any all run.
 
@@ -15,7 +16,7 @@ use zonewatch_benches::limit::Limit;
 use zonewatch_benches::machine;
 use zonewatch_benches::opponents::{Failure, OPPONENTS, PayloadFiles};
 use zonewatch_benches::ordinary::Ordinary;
-use zonewatch_benches::ours::{Decode, Records};
+use zonewatch_benches::ours::{Decode, Records, Windows};
 use zonewatch_benches::rounds::{self, Figure, Stage};
 
 /// Enough for a median that a busy neighbour does not move.
@@ -67,6 +68,8 @@ fn bench(set: &Set) -> Result<(), String> {
         println!("time {name} {} {:.0}", set.name, nanoseconds(name));
         println!("ratio {name} {} {ratio:.3}", set.name);
     }
+    let cost = nanoseconds("ecs_with_windows") / nanoseconds("ecs") - 1.0;
+    println!("ratio windows_cost {} {cost:.3}", set.name);
     println!("ratio lean_vs_ordinary {} {:.2}", set.name, nanoseconds("ordinary") / nanoseconds("lean"));
     against_others(set, nanoseconds("limit"), nanoseconds("lean"))
 }
@@ -74,6 +77,7 @@ fn bench(set: &Set) -> Result<(), String> {
 fn stages(set: &Set) -> Vec<Stage<'_>> {
     let payloads = &set.payloads;
     let (mut limit, mut decode, mut ordinary) = (Limit::default(), Decode::default(), Ordinary::default());
+    let mut windows = Windows::default();
     let records = |name, schema| {
         let mut records = Records::new(schema);
         Stage { name, expected: set.events, run: Box::new(move || records.run(payloads)) }
@@ -83,6 +87,7 @@ fn stages(set: &Set) -> Vec<Stage<'_>> {
         Stage { name: "decode", expected: set.events, run: Box::new(move || decode.run(payloads)) },
         records("lean", Schema::Lean),
         records("ecs", Schema::Ecs),
+        Stage { name: "ecs_with_windows", expected: set.events, run: Box::new(move || windows.run(payloads)) },
         records("ocsf", Schema::Ocsf),
         // A program that stops at the first thing it does not expect has done nothing.
         Stage { name: "ordinary", expected: set.events, run: Box::new(move || ordinary.run(payloads).unwrap_or(0)) },

@@ -10,25 +10,26 @@
 //! does not rest on the hash: bytes held, the exact counts (queries by code, type and transport, lengths, entropy), the error
 //! of every list of the most frequent. A flood that hides its names is still a flood.
 
+mod counted;
 mod ids;
 mod sample;
 mod suffixes;
 
 use crate::message::Pane;
+use crate::top::Mark;
 use crate::window::Window;
 use crate::wire::{Input, put_bytes, put_number};
-use crate::{HyperLogLog, Top, stable_hash};
-use dnslog::{QueryType, ResponseCode, Transport};
+use crate::{Top, stable_hash};
+use counted::{ADDRESSES_MAX, Counted, NAMES_MAX, OfAddresses, OfNames};
+use dnslog::{Facts, Query, QueryType, ResponseCode, Transport};
 use ids::Ids;
-use sample::Sample;
 use std::net::IpAddr;
 
 /// What names, addresses and ids are hashed with: the first digits of pi. Changing it is a new version of the message.
 pub const SEED: u64 = 0x3141_5926_5358_9793;
 
-/// The most bytes that a tally holds, itself included. Two thirds are the texts of 64 hostile top names in a vector that
-/// doubled, and of a full sample of names.
-pub const BYTES_MAX: usize = 96 << 10;
+/// The most bytes that a tally holds, itself included. Texts of hostile names, in vectors that doubled, are most of it.
+pub const BYTES_MAX: usize = 128 << 10;
 
 /// Bytes of a name or zone that are kept: the longest name on the wire. An escaped one is longer as text; it stays apart
 /// from others by its hash.
@@ -65,6 +66,25 @@ pub struct Asked<'a> {
     pub event_id: &'a str,
 }
 
+impl<'a> Asked<'a> {
+    /// From a query and what is known about it.
+    pub fn of(query: &Query<'a>, facts: &Facts<'a>) -> Self {
+        Self {
+            zone: facts.zone,
+            relative_name: facts.relative_name,
+            query_type: query.query_type,
+            response_code: query.response_code,
+            transport: query.transport,
+            edge: query.edge,
+            source_ip: query.source_ip,
+            longest_label: facts.longest_label,
+            // Never below 0; rounding by adding a half costs no call.
+            entropy_millibits: (facts.entropy * 1000.0 + 0.5) as u32,
+            event_id: query.event_id,
+        }
+    }
+}
+
 /// The count of a zone in a pane, or in several that were merged.
 #[derive(Debug, Clone)]
 pub struct Tally {
@@ -75,13 +95,10 @@ pub struct Tally {
     /// Queries by the length of their longest label.
     labels: [u32; LABEL_BYTES],
     entropy_millibits: u64,
-    names: HyperLogLog,
-    sample: Sample,
-    top_names: Top,
-    resolvers: HyperLogLog,
-    top_resolvers: Top,
-    top_networks: Top,
-    top_edges: Top,
+    /// A name that was ever answered NXDOMAIN is marked.
+    names: Counted<OfNames>,
+    resolvers: Counted<OfAddresses>,
+    edges: Top,
     ids: Ids,
 }
 
@@ -94,13 +111,9 @@ impl Default for Tally {
             transports: [0; Transport::ALL.len()],
             labels: [0; LABEL_BYTES],
             entropy_millibits: 0,
-            names: HyperLogLog::default(),
-            sample: Sample::default(),
-            top_names: Top::new(NAMES_KEPT),
-            resolvers: HyperLogLog::default(),
-            top_resolvers: Top::new(ADDRESSES_KEPT),
-            top_networks: Top::new(ADDRESSES_KEPT),
-            top_edges: Top::new(NAMES_KEPT),
+            names: Counted::new(NAMES_KEPT, NAMES_MAX),
+            resolvers: Counted::new(ADDRESSES_KEPT, ADDRESSES_MAX),
+            edges: Top::new(NAMES_KEPT),
             ids: Ids::default(),
         }
     }
@@ -109,7 +122,8 @@ impl Default for Tally {
 impl Tally {
     /// Counts one query.
     pub fn add(&mut self, asked: &Asked<'_>) {
-        if self.zone_name != asked.zone {
+        // The first name does: comparing is left to merging, because it costs more than most of what is counted here.
+        if self.zone_name.is_empty() {
             self.name_zone(asked.zone);
         }
         self.codes[asked.response_code as usize] += 1;
@@ -118,49 +132,22 @@ impl Tally {
         let label = &mut self.labels[usize::from(asked.longest_label).min(LABEL_BYTES - 1)];
         *label = label.saturating_add(1);
         self.entropy_millibits += u64::from(asked.entropy_millibits);
-        self.add_name(asked);
-        if let Some(address) = asked.source_ip {
-            self.add_address(address);
+        let nxdomain = Mark(asked.response_code == ResponseCode::NxDomain);
+        let name_hash = stable_hash(SEED, asked.relative_name.as_bytes());
+        self.names.add(name_hash, cut(asked.relative_name), nxdomain);
+        match asked.source_ip {
+            Some(IpAddr::V4(address)) => self.add_resolver(&address.octets()),
+            Some(IpAddr::V6(address)) => self.add_resolver(&address.octets()),
+            None => {}
         }
-        let edge = cut(asked.edge);
-        if !self.top_edges.add_again(edge) {
-            self.top_edges.add_bytes(stable_hash(SEED, asked.edge.as_bytes()), edge);
+        if !self.edges.add_again(cut(asked.edge)) {
+            self.edges.add(stable_hash(SEED, asked.edge.as_bytes()), asked.edge);
         }
         self.ids.offer(SEED, asked.event_id.as_bytes());
     }
 
-    fn add_name(&mut self, asked: &Asked<'_>) {
-        let (hash, name) = (stable_hash(SEED, asked.relative_name.as_bytes()), cut(asked.relative_name));
-        let nxdomain = asked.response_code == ResponseCode::NxDomain;
-        // What is counted there has been offered before, and only a first NXDOMAIN says anything new.
-        let known = self.top_names.add_bytes(hash, name);
-        if !known {
-            self.names.insert(hash);
-        }
-        if !known || nxdomain {
-            self.sample.offer(hash, name, nxdomain);
-        }
-    }
-
-    fn add_address(&mut self, address: IpAddr) {
-        let (v4, v6);
-        let (octets, network): (&[u8], &[u8]) = match address {
-            IpAddr::V4(address) => {
-                v4 = address.octets();
-                (&v4, &v4[..2])
-            }
-            IpAddr::V6(address) => {
-                v6 = address.octets();
-                (&v6, &v6[..4])
-            }
-        };
-        let hash = stable_hash(SEED, octets);
-        if !self.top_resolvers.add_bytes(hash, octets) {
-            self.resolvers.insert(hash);
-        }
-        if !self.top_networks.add_again(network) {
-            self.top_networks.add_bytes(stable_hash(SEED, network), network);
-        }
+    fn add_resolver(&mut self, octets: &[u8]) {
+        self.resolvers.add(stable_hash(SEED, octets), octets, Mark(false));
     }
 
     /// A zone may go by two names while its configuration changes; the lesser is shown, so that order does not matter.
@@ -175,22 +162,21 @@ impl Tally {
 
     /// Bytes it holds, itself included; never more than [`BYTES_MAX`].
     pub fn bytes(&self) -> usize {
-        let tops = [&self.top_names, &self.top_resolvers, &self.top_networks, &self.top_edges];
         size_of::<Self>()
             + self.zone_name.capacity()
-            + tops.map(Top::heap_bytes).iter().sum::<usize>()
             + self.names.heap_bytes()
             + self.resolvers.heap_bytes()
-            + self.sample.heap_bytes()
+            + self.edges.heap_bytes()
             + self.ids.heap_bytes()
     }
 
     /// What it came to. When and where, how whole, and what was counted beside is the caller's to fill in.
     pub fn window(&self) -> Window {
         let queries = self.count();
-        let distinct_names = self.sample.exact_count().unwrap_or_else(|| self.names.estimate()).min(queries);
+        // Whoever chooses names by their hash can make the estimate more than there can be.
+        let distinct_names = self.names.distinct().min(queries);
         let (sampled_ids, duplicate_ids) = self.ids.counts();
-        let suffixes = suffixes::Suffixes::of(&self.sample, distinct_names);
+        let suffixes = suffixes::Suffixes::of(&self.names.sample(), distinct_names);
         Window {
             zone_name: self.zone_name.as_str().into(),
             queries,
@@ -199,14 +185,14 @@ impl Tally {
             transports: self.transports,
             distinct_names,
             distinct_nxdomain_names: suffixes.nxdomain_distinct,
-            distinct_resolvers: self.resolvers.estimate().min(queries),
+            distinct_resolvers: self.resolvers.distinct().min(queries),
             sub_name_bytes: suffixes.sub_name_bytes,
             label_bytes: suffixes::label_bytes(&self.labels),
             entropy_millibits_sum: self.entropy_millibits,
-            top_names: self.top_names.names(),
-            top_resolvers: self.top_resolvers.names_as(suffixes::address),
-            top_networks: self.top_networks.names_as(suffixes::network),
-            top_edges: self.top_edges.names(),
+            top_names: self.names.top.names(),
+            top_resolvers: self.resolvers.top.names_as(suffixes::address),
+            top_networks: self.resolvers.networks(),
+            top_edges: self.edges.names(),
             suffixes: suffixes.list,
             sampled_ids,
             duplicate_ids,
@@ -228,12 +214,8 @@ impl Pane for Tally {
         }
         self.entropy_millibits = self.entropy_millibits.saturating_add(other.entropy_millibits);
         self.names.merge(&other.names);
-        self.sample.merge(&other.sample);
-        self.top_names.merge(&other.top_names);
         self.resolvers.merge(&other.resolvers);
-        self.top_resolvers.merge(&other.top_resolvers);
-        self.top_networks.merge(&other.top_networks);
-        self.top_edges.merge(&other.top_edges);
+        self.edges.merge(&other.edges);
         self.ids.merge(&other.ids);
     }
 
@@ -248,13 +230,9 @@ impl Pane for Tally {
         put_counts(out, self.transports.iter().copied());
         put_counts(out, self.labels.iter().map(|count| u64::from(*count)));
         put_number(out, self.entropy_millibits);
-        let sampled = self.sample.encode(out);
-        self.top_names.encode(out, |hash| sampled.binary_search(&hash).ok());
-        self.names.encode(out, self.sample.all_hashes());
-        self.top_resolvers.encode(out, |_| None);
-        self.resolvers.encode(out, self.top_resolvers.hashes());
-        self.top_networks.encode(out, |_| None);
-        self.top_edges.encode(out, |_| None);
+        self.names.encode(out);
+        self.resolvers.encode(out);
+        self.edges.encode(out, |_| None);
         self.ids.encode(out);
     }
 
@@ -266,54 +244,36 @@ impl Pane for Tally {
             *label = count.try_into().ok()?;
         }
         let entropy_millibits = input.number()?;
-        let (sample, sampled) = Sample::decode(input, SEED)?;
-        let top_names = Top::decode(input, NAMES_KEPT, SEED, |place| sampled.get(place).copied())?;
-        let names = HyperLogLog::decode(input, sample.all_hashes())?;
-        let top_resolvers = Top::decode(input, ADDRESSES_KEPT, SEED, |_| None)?;
-        let resolvers = HyperLogLog::decode(input, top_resolvers.hashes())?;
-        let top_networks = Top::decode(input, ADDRESSES_KEPT, SEED, |_| None)?;
-        let top_edges = Top::decode(input, NAMES_KEPT, SEED, |_| None)?;
+        let names = Counted::<OfNames>::new(NAMES_KEPT, NAMES_MAX).decode(input)?;
+        let resolvers = Counted::<OfAddresses>::new(ADDRESSES_KEPT, ADDRESSES_MAX).decode(input)?;
+        let edges = Top::new(NAMES_KEPT).decode(input, SEED, |_| None)?;
         let ids = Ids::decode(input)?;
-        Some(Self {
-            zone_name,
-            codes,
-            types,
-            transports,
-            labels,
-            entropy_millibits,
-            names,
-            sample,
-            top_names,
-            resolvers,
-            top_resolvers,
-            top_networks,
-            top_edges,
-            ids,
-        })
+        Some(Self { zone_name, codes, types, transports, labels, entropy_millibits, names, resolvers, edges, ids })
     }
 
-    /// In this order: the sample of names, the sample of ids, the lists of names, addresses, networks and edge locations, the
-    /// sketch of names, the sketch of addresses, the zone's name. The exact counts stay.
+    /// In this order: the sample of names, the sample of ids, the lists of names, of addresses and their networks, and of edge
+    /// locations, the sketch of names, the sketch of addresses, the zone's name. The exact counts stay.
     fn shrink(&mut self) -> bool {
-        let zone_name = |name: &mut String| !std::mem::take(name).is_empty();
-        self.sample.drop_all()
+        self.names.drop_sample()
             || self.ids.drop_all()
-            || self.top_names.let_go()
-            || self.top_resolvers.let_go()
-            || self.top_networks.let_go()
-            || self.top_edges.let_go()
-            || self.names.let_go()
-            || self.resolvers.let_go()
-            || zone_name(&mut self.zone_name)
+            || self.names.drop_list()
+            || self.resolvers.drop_list()
+            || self.edges.let_go()
+            || self.names.drop_sketch()
+            || self.resolvers.drop_sketch()
+            || !std::mem::take(&mut self.zone_name).is_empty()
     }
 }
 
-/// Two are equal if they are the same on the wire, where everything they have counted stands, in one order.
+/// Two are equal if they have counted the same, in whatever order it came.
 impl PartialEq for Tally {
     fn eq(&self, other: &Self) -> bool {
         let bytes = |tally: &Self| {
-            let mut out = Vec::new();
-            tally.encode(&mut out);
+            let (mut sorted, mut out) = (tally.clone(), Vec::new());
+            sorted.names.sort();
+            sorted.resolvers.sort();
+            sorted.edges.sort();
+            sorted.encode(&mut out);
             out
         };
         bytes(self) == bytes(other)

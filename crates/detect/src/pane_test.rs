@@ -31,7 +31,7 @@ fn add(tally: &mut Tally, &(name, code, query_type, transport, address, label, i
         _ => Some(IpAddr::from(address.wrapping_mul(0x0102_0305).to_be_bytes())),
     };
     tally.add(&Asked {
-        zone: ["example.com", "example.org", ""][usize::from(name % 3)],
+        zone: "example.com",
         relative_name: &format!("{name}{}", ".long-label".repeat(usize::from(name % 40))),
         query_type: QueryType::ALL[query_type],
         response_code: ResponseCode::ALL[code],
@@ -75,10 +75,10 @@ proptest! {
     ) {
         let (left, right) = (of(&left), of(&right));
         let back = decoded(&encoded(&left)).expect("it was encoded");
-        prop_assert_eq!(&back, &left);
+        prop_assert!(back == left);
         prop_assert_eq!(back.window(), left.window());
-        prop_assert_eq!(merged(&back, &right), merged(&left, &right));
-        prop_assert_eq!(merged(&right, &back), merged(&left, &right));
+        prop_assert!(merged(&back, &right) == merged(&left, &right));
+        prop_assert!(merged(&right, &back) == merged(&left, &right));
     }
 
     /// As long as no list of the most frequent has let a name go, merging is counting all of it at one place.
@@ -88,8 +88,8 @@ proptest! {
     ) {
         let whole = of(&parts.concat());
         let [one, two, three] = parts.map(|queries| of(&queries));
-        prop_assert_eq!(merged(&merged(&one, &two), &three), whole.clone());
-        prop_assert_eq!(merged(&three, &merged(&two, &one)), whole);
+        prop_assert!(merged(&merged(&one, &two), &three) == whole);
+        prop_assert!(merged(&three, &merged(&two, &one)) == whole);
     }
 
     /// With any number of names this holds for all but those lists.
@@ -124,7 +124,7 @@ proptest! {
             if let Some(tally) = Tally::decode(&mut Input::new(&bytes)) {
                 // Whatever it is, it can be used, and it stays what it is.
                 prop_assert!(tally.bytes() <= BYTES_MAX);
-                prop_assert_eq!(decoded(&encoded(&tally)), Some(tally.clone()));
+                prop_assert!(decoded(&encoded(&tally)).as_ref() == Some(&tally));
                 let _ = merged(&tally, &tally).window();
             }
         }
@@ -158,7 +158,7 @@ fn a_flood_of_hostile_names_stays_small_and_hides_no_heavy_one() {
     assert!((window.distinct_resolvers as f64 / 1e6 - 1.0).abs() < 0.05, "{}", window.distinct_resolvers);
     let bytes = encoded(&tally);
     assert!(bytes.len() < 48 << 10, "{} bytes on the wire", bytes.len());
-    assert_eq!(decoded(&bytes), Some(tally));
+    assert!(decoded(&bytes) == Some(tally));
 }
 
 #[test]
@@ -174,7 +174,7 @@ fn a_part_of_the_names_is_estimated_within_its_standard_error() {
             let relative_name = format!("{run}-{number}{below}");
             tally.add(&Asked { relative_name: &relative_name, response_code, ..QUERY });
         }
-        let (kept, window) = (tally.sample.len() as f64, tally.window());
+        let (kept, window) = (tally.names.sample().len() as f64, tally.window());
         let expected = window.distinct_names as f64 / 4.0;
         let standard = 1.0 / (kept / 4.0).sqrt();
         let suffix =
@@ -226,6 +226,19 @@ fn few_names_are_told_exactly() {
 }
 
 #[test]
+fn of_two_names_of_a_zone_the_lesser_is_shown_in_any_order() {
+    let of = |zone| {
+        let mut tally = Tally::default();
+        tally.add(&Asked { zone, ..QUERY });
+        tally
+    };
+    let [one, two, none] = ["example.com", "example.org", ""].map(of);
+    for sum in [merged(&merged(&one, &two), &none), merged(&none, &merged(&two, &one))] {
+        assert_eq!(&*sum.window().zone_name, "example.com");
+    }
+}
+
+#[test]
 fn a_first_nxdomain_of_a_known_name_is_noticed() {
     let mut tally = Tally::default();
     tally.add(&QUERY);
@@ -244,10 +257,10 @@ fn what_can_be_done_without_goes_in_a_fixed_order_and_counts_stay() {
         let smaller = encoded(&tally);
         assert!(smaller.len() < bytes, "step {steps} leaves {} of {bytes} bytes", smaller.len());
         bytes = smaller.len();
-        assert_eq!(decoded(&smaller).as_ref(), Some(&tally));
+        assert!(decoded(&smaller).as_ref() == Some(&tally));
     }
     let after = tally.window();
-    assert_eq!((steps, after.queries, after.types), (9, before.queries, before.types));
+    assert_eq!((steps, after.queries, after.types), (8, before.queries, before.types));
     assert_eq!((after.distinct_names, after.sub_name_bytes, after.suffixes.len()), (0, 0, 0));
     assert!(bytes < 160, "{bytes} bytes are left");
     // It stays what it is beside one that is whole.

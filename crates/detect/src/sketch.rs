@@ -23,6 +23,11 @@ pub struct HyperLogLog {
 }
 
 impl HyperLogLog {
+    /// Of so many names that counting them exactly would be in vain: registers from the start.
+    pub(crate) fn of_many() -> Self {
+        Self { registers: vec![0; REGISTERS], ..Self::default() }
+    }
+
     /// Adds a hash, as [`crate::stable_hash`] makes it.
     #[inline]
     pub fn insert(&mut self, hash: u64) {
@@ -66,8 +71,8 @@ impl HyperLogLog {
 
     /// Forgets everything; whether there was anything.
     pub(crate) fn let_go(&mut self) -> bool {
-        let had = self.exact_count > 0 || !self.registers.is_empty();
-        *self = Self::default();
+        let had = self.exact_count > 0 || self.registers.iter().any(|rank| *rank > 0);
+        self.clear();
         had
     }
 

@@ -5,17 +5,61 @@
 
 use crate::message::{Constants, Header, Message, Pane, Zone};
 use crate::rollup::FUTURE_MS;
+use crate::wire::NAME_BYTES_MAX;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// A Kinesis record takes 1 MiB by default, its partition key included, which is at most 256 bytes.
 pub const MESSAGE_BYTES_MAX: usize = (1 << 20) - 256;
 
+/// Sizes of an epoch. The zones of Resolver logs are chosen by whoever asks; whatever is beyond is counted together, under
+/// the empty key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Zones counted apart.
+    pub zones_max: usize,
+    /// Panes of those zones: a zone has at most one for each pane of the lateness and of the minute ahead, and for each that
+    /// the epoch's arrivals go on.
+    pub panes_max: usize,
+}
+
+/// 1,000 zones, and as many panes as they have in 5 min of lateness: 37 each.
+impl Default for Limits {
+    fn default() -> Self {
+        Self { zones_max: 1_000, panes_max: 40_000 }
+    }
+}
+
 /// What an epoch's queries come to.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Summary<P> {
     constants: Constants,
-    zones: BTreeMap<Arc<str>, Zone<P>>,
+    limits: Limits,
+    /// Places in `sums`, by zone key.
+    zones: BTreeMap<Arc<str>, usize>,
+    sums: Vec<Sum>,
+    panes: Vec<P>,
+    /// Where the last query was counted: neighbours are mostly of one zone and pane.
+    last: Place,
+    beyond: u64,
+}
+
+/// What is counted of a zone.
+#[derive(Debug, Clone)]
+struct Sum {
+    key: Arc<str>,
+    late: u64,
+    future: u64,
+    /// Places in `panes`, by the pane's start.
+    panes: BTreeMap<i64, usize>,
+}
+
+/// A pane of a zone, by their places.
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
+    zone: usize,
+    start_ms: i64,
+    pane: usize,
 }
 
 /// Where a query belongs.
@@ -32,10 +76,17 @@ pub enum Judged {
 impl Constants {
     /// Where a query of `time_ms` belongs whose record arrived at `arrival_ms`, both milliseconds since 1970.
     pub fn judge(&self, time_ms: i64, arrival_ms: i64) -> Judged {
+        self.judge_near(time_ms, arrival_ms, 0)
+    }
+
+    /// The same, quicker if the query belongs into the pane that starts at `near_ms`: no division.
+    fn judge_near(&self, time_ms: i64, arrival_ms: i64, near_ms: i64) -> Judged {
         if time_ms < arrival_ms.saturating_sub(self.lateness_ms.into()) || time_ms < 0 {
             Judged::Late
         } else if time_ms > arrival_ms.saturating_add(FUTURE_MS) {
             Judged::Future
+        } else if (0..i64::from(self.pane_ms)).contains(&(time_ms - near_ms)) {
+            Judged::Pane(near_ms)
         } else {
             Judged::Pane(time_ms - time_ms % i64::from(self.pane_ms))
         }
@@ -45,27 +96,92 @@ impl Constants {
 impl<P: Pane> Summary<P> {
     /// Of nothing yet.
     pub fn new(constants: Constants) -> Self {
-        Self { constants, zones: BTreeMap::new() }
+        Self::with_limits(constants, Limits::default())
+    }
+
+    /// The same with other limits. They decide what is counted together, so all workers need the same.
+    pub fn with_limits(constants: Constants, limits: Limits) -> Self {
+        let (zones, sums, panes) = (BTreeMap::new(), Vec::new(), Vec::new());
+        Self { constants, limits, zones, sums, panes, last: Place::default(), beyond: 0 }
     }
 
     /// The pane in which a query counts. `None`: it is late or future, and has been counted as that.
     pub fn pane(&mut self, zone_key: &str, time_ms: i64, arrival_ms: i64) -> Option<&mut P> {
-        let judged = self.constants.judge(time_ms, arrival_ms);
-        if !self.zones.contains_key(zone_key) {
-            self.zones.insert(zone_key.into(), Zone::default());
-        }
-        let zone = self.zones.get_mut(zone_key).expect("it was just made");
+        let judged = self.constants.judge_near(time_ms, arrival_ms, self.last.start_ms);
+        let zone = match self.sums.get(self.last.zone) {
+            Some(sum) if &*sum.key == zone_key => self.last.zone,
+            _ => self.zone(zone_key),
+        };
         match judged {
-            Judged::Late => zone.late += 1,
-            Judged::Future => zone.future += 1,
-            Judged::Pane(start_ms) => return Some(zone.panes.entry(start_ms).or_default()),
+            Judged::Pane(start_ms) => {
+                let is_last = zone == self.last.zone && start_ms == self.last.start_ms && !self.panes.is_empty();
+                if !is_last {
+                    self.last = self.place(zone, start_ms);
+                }
+                return Some(&mut self.panes[self.last.pane]);
+            }
+            Judged::Late => self.sums[zone].late += 1,
+            Judged::Future => self.sums[zone].future += 1,
         }
         None
     }
 
+    /// The zone's place in `sums`, or that of the empty key if there are too many.
+    fn zone(&mut self, zone_key: &str) -> usize {
+        // No message may hold a longer key.
+        let zone_key = &zone_key[..zone_key.floor_char_boundary(NAME_BYTES_MAX)];
+        if let Some(zone) = self.zones.get(zone_key) {
+            return *zone;
+        }
+        if self.zones.len() >= self.limits.zones_max && !zone_key.is_empty() {
+            self.beyond += 1;
+            return self.zone("");
+        }
+        let key: Arc<str> = zone_key.into();
+        self.zones.insert(key.clone(), self.sums.len());
+        self.sums.push(Sum { key, late: 0, future: 0, panes: BTreeMap::new() });
+        self.sums.len() - 1
+    }
+
+    fn place(&mut self, zone: usize, start_ms: i64) -> Place {
+        let Sum { key, panes, .. } = &mut self.sums[zone];
+        if let Some(pane) = panes.get(&start_ms) {
+            return Place { zone, start_ms, pane: *pane };
+        }
+        if self.panes.len() >= self.limits.panes_max && !key.is_empty() {
+            self.beyond += 1;
+            let zone = self.zone("");
+            return self.place(zone, start_ms);
+        }
+        panes.insert(start_ms, self.panes.len());
+        self.panes.push(P::default());
+        Place { zone, start_ms, pane: self.panes.len() - 1 }
+    }
+
+    /// Whether nothing was counted.
+    pub fn is_empty(&self) -> bool {
+        self.sums.is_empty()
+    }
+
+    /// How many panes there are, for the budget of what is held.
+    pub fn panes(&self) -> usize {
+        self.panes.len()
+    }
+
+    /// Queries counted under the empty key because of a limit.
+    pub fn beyond(&self) -> u64 {
+        self.beyond
+    }
+
     /// The epoch's messages, one for each key group.
     pub fn messages(self, header: &Header) -> Vec<Message<P>> {
-        Message::for_groups(header, self.zones)
+        let mut panes: Vec<Option<P>> = self.panes.into_iter().map(Some).collect();
+        let mut take = |(start_ms, place): (i64, usize)| (start_ms, panes[place].take().expect("each has its place"));
+        let zone = |Sum { key, late, future, panes }| {
+            let panes = BTreeMap::into_iter(panes).map(&mut take).collect();
+            (key, Zone { late, future, panes })
+        };
+        Message::for_groups(header, self.sums.into_iter().map(zone).collect())
     }
 }
 
@@ -134,6 +250,81 @@ mod tests {
         let told: Vec<u16> = messages.iter().filter(|message| !message.zones.is_empty()).map(|one| one.group).collect();
         assert_eq!(told, [crate::key_group("a", header.constants.groups)]);
         assert!(messages.iter().all(|message| message.is_sound() && message.header == header));
+    }
+
+    /// A zone, its late and future queries, and its ids by pane.
+    type Told = (String, u64, u64, Vec<(i64, Vec<u64>)>);
+
+    fn told(summary: Summary<Ids>) -> Vec<Told> {
+        let messages = summary.messages(&header());
+        let zones = messages.into_iter().flat_map(|message| message.zones);
+        let panes = |zone: Zone<Ids>| zone.panes.into_iter().map(|(start_ms, ids)| (start_ms, ids.0)).collect();
+        let mut told: Vec<_> =
+            zones.map(|(key, zone)| (key.to_string(), zone.late, zone.future, panes(zone))).collect();
+        told.sort();
+        told
+    }
+
+    #[test]
+    fn zones_and_panes_in_any_turn_are_kept_apart() {
+        let mut summary = Summary::<Ids>::new(header().constants);
+        for (id, (zone, time_ms)) in [
+            ("a", 1_000),
+            ("a", 1_009),
+            ("b", 1_000),
+            ("a", 1_010),
+            ("a", 1_001),
+            ("b", 5),
+            ("b", 99_999),
+            ("b", 1_002),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            if let Some(pane) = summary.pane(zone, time_ms, 1_000) {
+                pane.0.push(id as u64);
+            }
+        }
+        assert_eq!((summary.panes(), summary.beyond(), summary.is_empty()), (3, 0, false));
+        let expected = [
+            ("a".to_owned(), 0, 0, vec![(1_000, vec![0, 1, 4]), (1_010, vec![3])]),
+            ("b".to_owned(), 1, 1, vec![(1_000, vec![2, 7])]),
+        ];
+        assert_eq!(told(summary), expected);
+    }
+
+    #[test]
+    fn zones_beyond_the_limits_are_counted_together() {
+        let limits = Limits { zones_max: 2, panes_max: 3 };
+        let mut summary = Summary::<Ids>::with_limits(header().constants, limits);
+        for (id, (zone, time_ms)) in
+            [("a", 1_000), ("b", 1_000), ("c", 1_000), ("d", 0), ("a", 1_010), ("e", 1_000), ("b", 1_001), ("c", 1_020)]
+                .into_iter()
+                .enumerate()
+        {
+            if let Some(pane) = summary.pane(zone, time_ms, 1_000) {
+                pane.0.push(id as u64);
+            }
+        }
+        assert_eq!(summary.beyond(), 5);
+        let expected = [
+            (String::new(), 1, 0, vec![(1_000, vec![2, 5]), (1_010, vec![4]), (1_020, vec![7])]),
+            ("a".to_owned(), 0, 0, vec![(1_000, vec![0])]),
+            ("b".to_owned(), 0, 0, vec![(1_000, vec![1, 6])]),
+        ];
+        assert_eq!(told(summary), expected);
+    }
+
+    #[test]
+    fn a_zone_key_is_cut_to_what_a_message_may_hold() {
+        let mut summary = Summary::<Ids>::new(header().constants);
+        let key = "é".repeat(300);
+        summary.pane(&key, 1_000, 1_000).unwrap().0.push(1);
+        summary.pane(&key, 1_000, 1_000).unwrap().0.push(2);
+        for message in summary.clone().messages(&header()) {
+            assert_eq!(Message::decode(&message.encode()), Ok(message));
+        }
+        assert_eq!(told(summary), [("é".repeat(127), 0, 0, vec![(1_000, vec![1, 2])])]);
     }
 
     #[test]

@@ -18,10 +18,17 @@ pub(crate) use wire::{put_hashed, take_hashed};
 /// is 255 bytes, escapes can make its text four times as long.
 const NAME_BYTES_MAX: usize = 255;
 
+/// Counters, and bytes of each name, that there is room for from the first name on: what a hash table's 32 buckets take, and
+/// what labels are usually long.
+const FIRST_COUNTERS: usize = 28;
+const FIRST_TEXT_BYTES: usize = 8;
+
 /// The names asked most, at most `2k` of them, at most about 300 bytes each.
 #[derive(Debug, Clone)]
 pub struct Top {
     kept: usize,
+    /// Counters there may be as long as none has been let go.
+    exact_max: usize,
     counters: Vec<Counter>,
     /// Places in `counters`, by hash.
     index: HashTable<u16>,
@@ -39,7 +46,33 @@ struct Counter {
     hash: u64,
     count: u64,
     text_at: u32,
-    text_bytes: u32,
+    text_bytes: u8,
+    /// Whatever the caller wants to know of a name: it is set for good.
+    mark: bool,
+}
+
+/// A name that is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Named<'a> {
+    pub(crate) hash: u64,
+    pub(crate) bytes: &'a [u8],
+    pub(crate) count: u64,
+    pub(crate) mark: bool,
+}
+
+/// Whether a name is to be marked.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Mark(pub(crate) bool);
+
+/// What a count came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Met {
+    /// It was counted before, as far as is remembered, and marked no less.
+    Known,
+    /// It was counted before, and is marked for the first time.
+    Marked,
+    /// Never, as far as is remembered.
+    New,
 }
 
 /// One of the names asked most.
@@ -57,28 +90,42 @@ impl Top {
     /// Counters that never miss a name asked in more than one of `kept + 1` queries. `kept` is at least 1 and at most 10,000.
     pub fn new(kept: usize) -> Self {
         let kept = kept.clamp(1, 10_000);
+        Self::exact_up_to(kept, 2 * kept)
+    }
+
+    /// The same, but up to `exact_max` names are all counted, if those are more than `2k`.
+    pub(crate) fn exact_up_to(kept: usize, exact_max: usize) -> Self {
         let (counters, index, text, scratch) = (Vec::new(), HashTable::new(), Vec::new(), Vec::new());
-        Self { kept, counters, index, text, error: 0, scratch, last: 0 }
+        Self { kept, exact_max, counters, index, text, error: 0, scratch, last: 0 }
     }
 
     /// Counts `name` once. `hash` is its [`crate::stable_hash`].
     pub fn add(&mut self, hash: u64, name: &str) {
-        self.add_bytes(hash, cut(name).as_bytes());
-    }
-
-    /// The same for at most 255 bytes of any kind; whether they were counted before, as far as is remembered.
-    #[inline]
-    pub(crate) fn add_bytes(&mut self, hash: u64, bytes: &[u8]) -> bool {
-        if let Some(at) = self.place(hash) {
-            self.counters[at].count += 1;
-            self.last = at;
-            return true;
+        if let Met::New = self.add_known(hash, Mark(false)) {
+            self.add_new(hash, cut(name).as_bytes(), 1, Mark(false));
         }
-        self.add_new(hash, bytes);
-        false
     }
 
-    /// Counts the bytes if they are those counted last; whether they were. Saves hashing where neighbours are alike.
+    /// The same for at most 255 bytes of any kind.
+    pub(crate) fn add_bytes(&mut self, hash: u64, bytes: &[u8], count: u64) {
+        match self.place(hash) {
+            Some(at) => self.counters[at].count = self.counters[at].count.saturating_add(count),
+            None => self.add_new(hash, bytes, count, Mark(false)),
+        }
+    }
+
+    /// Counts what is counted already; what is not is left to [`Top::add_new`].
+    #[inline]
+    pub(crate) fn add_known(&mut self, hash: u64, Mark(mark): Mark) -> Met {
+        let Some(at) = self.place(hash) else { return Met::New };
+        let counter = &mut self.counters[at];
+        counter.count += 1;
+        let met = if mark && !counter.mark { Met::Marked } else { Met::Known };
+        counter.mark |= mark;
+        met
+    }
+
+    /// Counts the bytes once if they are those that came last; whether they were. Saves hashing where neighbours are alike.
     #[inline]
     pub(crate) fn add_again(&mut self, bytes: &[u8]) -> bool {
         let Some(&counter) = self.counters.get(self.last) else { return false };
@@ -87,13 +134,31 @@ impl Top {
         is_it
     }
 
-    #[cold]
-    fn add_new(&mut self, hash: u64, bytes: &[u8]) {
-        if self.counters.len() >= 2 * self.kept {
+    /// Counts at most 255 bytes that are not counted yet.
+    pub(crate) fn add_new(&mut self, hash: u64, bytes: &[u8], count: u64, mark: Mark) {
+        if self.is_full() {
             self.purge();
         }
-        self.last = self.counters.len();
-        self.insert(hash, bytes, 1);
+        self.insert(hash, bytes, count, mark);
+    }
+
+    /// How many are counted.
+    pub(crate) fn len(&self) -> usize {
+        self.counters.len()
+    }
+
+    /// Whether none was ever let go.
+    pub(crate) fn is_exact(&self) -> bool {
+        self.error == 0
+    }
+
+    /// Whether the next new name makes some go.
+    pub(crate) fn is_full(&self) -> bool {
+        self.counters.len() >= self.limit()
+    }
+
+    fn limit(&self) -> usize {
+        if self.error == 0 { self.exact_max.max(2 * self.kept) } else { 2 * self.kept }
     }
 
     /// Takes over what `other` has counted. Both must hash with the same seed.
@@ -101,13 +166,23 @@ impl Top {
         self.error = self.error.saturating_add(other.error);
         for counter in &other.counters {
             match self.place(counter.hash) {
-                Some(at) => self.counters[at].count = self.counters[at].count.saturating_add(counter.count),
-                None => self.insert(counter.hash, other.text_of(counter), counter.count),
+                Some(at) => {
+                    let mine = &mut self.counters[at];
+                    mine.count = mine.count.saturating_add(counter.count);
+                    mine.mark |= counter.mark;
+                }
+                None => self.insert(counter.hash, other.text_of(counter), counter.count, Mark(counter.mark)),
             }
         }
-        if self.counters.len() > 2 * self.kept {
+        if self.counters.len() > self.limit() {
             self.purge();
         }
+    }
+
+    /// Whether what `other` counts can be counted here too, all of it exactly.
+    pub(crate) fn has_room_for(&self, other: &Self) -> bool {
+        let new = other.counters.iter().filter(|counter| self.place(counter.hash).is_none());
+        self.counters.len() + new.count() <= self.limit()
     }
 
     /// The names asked most, first the one asked most, at most `k` of them; equals in the order of their text.
@@ -148,9 +223,12 @@ impl Top {
         largest.is_some()
     }
 
-    /// The hashes of what is counted.
-    pub(crate) fn hashes(&self) -> impl ExactSizeIterator<Item = u64> {
-        self.counters.iter().map(|counter| counter.hash)
+    /// All that is counted, in the order it came.
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = Named<'_>> {
+        self.counters.iter().map(|counter| {
+            let Counter { hash, count, mark, .. } = *counter;
+            Named { hash, bytes: self.text_of(counter), count, mark }
+        })
     }
 
     /// Bytes it holds on the heap.
@@ -167,17 +245,25 @@ impl Top {
         self.index.find(hash, |&at| counters[usize::from(at)].hash == hash).map(|&at| usize::from(at))
     }
 
-    fn insert(&mut self, hash: u64, name: &[u8], count: u64) {
+    fn insert(&mut self, hash: u64, name: &[u8], count: u64, Mark(mark): Mark) {
+        if self.counters.capacity() == 0 {
+            // Growing by doubling from nothing would take a dozen allocations, for each list of each pane.
+            let first = FIRST_COUNTERS.min(self.limit());
+            self.counters.reserve_exact(first);
+            self.text.reserve_exact(first * FIRST_TEXT_BYTES);
+            self.index.reserve(first, |_| 0);
+        }
         let text_at = self.text.len() as u32;
+        self.last = self.counters.len();
         self.text.extend_from_slice(name);
-        self.counters.push(Counter { hash, count, text_at, text_bytes: name.len() as u32 });
+        self.counters.push(Counter { hash, count, text_at, text_bytes: name.len() as u8, mark });
         let counters = &self.counters;
         let at = (counters.len() - 1) as u16;
         self.index.insert_unique(hash, at, |&at| counters[usize::from(at)].hash);
     }
 
     fn text_of(&self, counter: &Counter) -> &[u8] {
-        &self.text[counter.text_at as usize..(counter.text_at + counter.text_bytes) as usize]
+        &self.text[counter.text_at as usize..][..usize::from(counter.text_bytes)]
     }
 
     /// Takes the `k+1`st largest count off all and lets those at 0 go: at most `k` stay.
@@ -194,13 +280,15 @@ impl Top {
             if counter.count == 0 {
                 return false;
             }
-            let (at, bytes) = (counter.text_at as usize, counter.text_bytes as usize);
+            let (at, bytes) = (counter.text_at as usize, usize::from(counter.text_bytes));
             text.copy_within(at..at + bytes, text_end);
             counter.text_at = text_end as u32;
             text_end += bytes;
             true
         });
         text.truncate(text_end);
+        // What the exact beginning took is not needed again.
+        text.shrink_to(2 * self.kept * NAME_BYTES_MAX);
         self.last = 0;
         self.index.clear();
         for (at, counter) in counters.iter().enumerate() {

@@ -2,6 +2,10 @@
 //!
 //! Made from a pane, or from panes that were merged. Estimates say so; everything else is exact.
 
+mod sums;
+
+pub use sums::{LENGTHS_MS, Sums};
+
 use crate::TopName;
 use dnslog::{QueryType, ResponseCode, Transport};
 use std::sync::Arc;

@@ -77,7 +77,7 @@ impl Epoch {
     /// Returns once all of it is acknowledged.
     pub async fn deliver(self, shared: &Shared) -> Worked {
         let Self { range, observed, arrivals_ms, mut hold, .. } = self;
-        let Observed { records, rejects, digest, arrival_delay, counts } = observed;
+        let Observed { records, rejects, digest, arrival_delay, counts, .. } = observed;
         let payload_bytes = records.len();
         let rejects = shared.quarantine.deliver(rejects, &shared.clock);
         let records = async {

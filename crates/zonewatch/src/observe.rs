@@ -9,7 +9,8 @@ use crate::lines::Lines;
 use crate::quarantine;
 use crate::telemetry::BOUNDS_SECS;
 use cloud::Record;
-use detect::Digest;
+use detect::summary::Summary;
+use detect::{Asked, Digest, Tally};
 use dnslog::schema::{Place, Writer};
 use dnslog::{BytesForm, Decoder, Enricher, Limits, Query, Reason, Reference, Reject, Source, Visit};
 use std::sync::Arc;
@@ -72,6 +73,8 @@ pub struct Observed {
     pub rejects: Lines,
     /// Counts by zone.
     pub digest: Digest,
+    /// Counts by zone and pane, for DETECT; `None`: nobody makes windows.
+    pub summary: Option<Summary<Tally>>,
     /// From the query's time to its record's arrival.
     pub arrival_delay: Delays,
     /// What was counted beside.
@@ -117,6 +120,7 @@ impl Observed {
             records: Lines::default(),
             rejects: Lines::default(),
             digest: Digest::new(detect::Limits::default(), settings.seed),
+            summary: None,
             arrival_delay: Delays::default(),
             counts: Counts::default(),
         }
@@ -261,6 +265,11 @@ impl Visit for Events<'_> {
             query.response_code,
             query.time_ms,
         );
+        if let Some(summary) = &mut observed.summary
+            && let Some(tally) = summary.pane(facts.zone_key, query.time_ms, self.place.arrival_ms)
+        {
+            tally.add(&Asked::of(query, &facts));
+        }
 
         let index = self.index;
         self.index += 1;

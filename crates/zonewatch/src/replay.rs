@@ -14,6 +14,10 @@ mod stream;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod window_line;
+mod windows;
+#[cfg(test)]
+mod windows_test;
 mod wrapped;
 
 pub use meter::Meter;
@@ -23,12 +27,13 @@ pub use summary::Summary;
 use crate::observe::{Observed, Observer, Settings};
 use dnslog::{Reason, Reference};
 use input::{Arrival, Input, Item};
-use merge::{Merge, ReadError};
+use merge::{Merge, Next, ReadError};
 use output::{Output, WriteError};
 use recognize::Unusable;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
+use windows::Windows;
 
 /// What is to be done.
 pub struct Options {
@@ -36,6 +41,8 @@ pub struct Options {
     pub inputs: Vec<PathBuf>,
     /// Where enriched records go; `None`: nowhere, only the summary is made.
     pub records: Option<Target>,
+    /// Where windows go.
+    pub windows: Option<Target>,
     /// Where rejects go, in the quarantine's form.
     pub rejects: Option<Target>,
     /// The stage's settings.
@@ -87,10 +94,11 @@ pub fn run(options: Options, meter: &mut Meter) -> Result<Summary, Error> {
     // Outputs come second, so that a wrong input leaves the files of the last run alone.
     let open = |target: &Option<Target>| target.as_ref().map(|target| Output::open(target, &options.inputs));
     let mut records = open(&options.records).transpose().map_err(Error::Failed)?;
+    let mut windows = open(&options.windows).transpose().map_err(Error::Failed)?;
     let mut rejects = open(&options.rejects).transpose().map_err(Error::Failed)?;
     let settings = if records.is_some() { options.settings } else { options.settings.without_records() };
 
-    let mut replay = Replay::new(Merge::new(inputs), settings, options.reference);
+    let mut replay = Replay::new(inputs, settings, options.reference, windows.is_some());
     meter.start(replay.merge.size());
     while replay.step()? {
         match &mut records {
@@ -101,6 +109,9 @@ pub fn run(options: Options, meter: &mut Meter) -> Result<Summary, Error> {
             Some(output) => output.take(&mut replay.observed.rejects)?,
             None => replay.observed.rejects.clear(),
         }
+        if let (Some(output), Some(windows)) = (&mut windows, &mut replay.windows) {
+            output.take(windows.lines())?;
+        }
         meter.update(replay.merge.bytes(), replay.observed.counts.queries);
     }
     meter.finish();
@@ -110,6 +121,10 @@ pub fn run(options: Options, meter: &mut Meter) -> Result<Summary, Error> {
             output.finish(lines)?;
         }
     }
+    if let (Some(mut output), Some(windows)) = (windows, &mut replay.windows) {
+        windows.end();
+        output.finish(windows.lines())?;
+    }
     Ok(replay.end())
 }
 
@@ -118,6 +133,7 @@ struct Replay {
     merge: Merge,
     observer: Observer,
     observed: Observed,
+    windows: Option<Windows>,
     /// What each input came to, so that a wrong file can be told from a damaged one.
     outcomes: Vec<Outcome>,
     started: Instant,
@@ -133,28 +149,39 @@ struct Outcome {
 }
 
 impl Replay {
-    fn new(merge: Merge, settings: Settings, reference: Arc<Reference>) -> Self {
-        let outcomes = vec![Outcome::default(); merge.inputs().count()];
+    fn new(inputs: Vec<Input>, settings: Settings, reference: Arc<Reference>, with_windows: bool) -> Self {
+        let outcomes = vec![Outcome::default(); inputs.len()];
+        let windows = with_windows.then(|| Windows::new(inputs.iter().map(Input::name)));
+        let merge = if with_windows { Merge::timed(inputs) } else { Merge::new(inputs) };
         let observed = Observed::new(&settings);
         let observer = Observer::new(Arc::new(settings), reference);
-        Self { merge, observer, observed, outcomes, started: Instant::now() }
+        Self { merge, observer, observed, windows, outcomes, started: Instant::now() }
     }
 
     /// Takes the next record through the stage; false if there is none.
     fn step(&mut self) -> Result<bool, ReadError> {
-        let Some((input, Item { shard, record, arrival, fault })) = self.merge.next()? else { return Ok(false) };
+        let Some(Next { input, time_ms, item }) = self.merge.next()? else { return Ok(false) };
+        let Item { shard, record, arrival, fault } = item;
+        if let (Some(windows), Some(time_ms)) = (&mut self.windows, time_ms) {
+            windows.reach(if arrival == Arrival::Noted { time_ms.min(record.arrival_ms) } else { time_ms });
+        }
         let observed = &mut self.observed;
         let before = sums(observed);
-        match (fault, arrival) {
-            (Some(reason), _) => self.observer.reject(&shard, &record, reason, observed),
+        observed.summary = self.windows.as_mut().map(|windows| windows.lend(input));
+        let arrival_ms = match (fault, arrival) {
+            (Some(reason), _) => {
+                self.observer.reject(&shard, &record, reason, observed);
+                record.arrival_ms
+            }
             (None, Arrival::Noted) => {
                 self.observer.observe(&shard, &record, observed);
-                self.merge.raise(record.arrival_ms);
+                record.arrival_ms
             }
-            (None, Arrival::Unknown) => {
-                let ms = self.observer.observe_unstamped(&shard, &record, observed);
-                self.merge.raise(ms);
-            }
+            (None, Arrival::Unknown) => self.observer.observe_unstamped(&shard, &record, observed),
+        };
+        self.merge.raise(input, arrival_ms);
+        if let (Some(windows), Some(summary)) = (&mut self.windows, observed.summary.take()) {
+            windows.taken(input, summary, arrival_ms);
         }
         let after = sums(observed);
         let outcome = &mut self.outcomes[input];
@@ -171,6 +198,7 @@ impl Replay {
             foreign_inputs: foreign.map(|(input, _)| input.name().to_string()).collect(),
             input_bytes: self.merge.bytes(),
             inputs: self.outcomes.len(),
+            windows_limited: self.windows.map_or(0, |windows| windows.limited()),
             elapsed: self.started.elapsed(),
             observed: self.observed,
         }

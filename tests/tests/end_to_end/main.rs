@@ -13,3 +13,4 @@ mod hand_over;
 mod leases;
 mod pipeline;
 mod refusals;
+mod windows;

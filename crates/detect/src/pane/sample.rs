@@ -125,30 +125,24 @@ impl Sample {
         (self.level == 0).then_some(self.entries.len() as u64)
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.entries.len()
-    }
-
     pub(super) fn names(&self) -> impl Iterator<Item = Kept<'_>> {
         self.entries.iter().map(|entry| Kept { name: self.text_of(entry), nxdomain: entry.nxdomain })
     }
 
-    /// Hashes of all names, in order; none unless all are kept.
-    pub(super) fn all_hashes(&self) -> impl ExactSizeIterator<Item = u64> {
-        let all = if self.level == 0 { self.entries.as_slice() } else { &[] };
-        all.iter().map(|entry| entry.hash)
+    /// Where the name of this hash stands on the wire.
+    pub(super) fn place(&self, hash: u64) -> Option<usize> {
+        let entries = &self.entries;
+        self.index.find(hash, |&at| entries[usize::from(at)].hash == hash).map(|&at| usize::from(at))
     }
 
-    /// Appends it, in the order of the hashes, which are the answer.
-    pub(super) fn encode(&self, out: &mut Vec<u8>) -> Vec<u64> {
-        let mut entries: Vec<&Entry> = self.entries.iter().collect();
-        entries.sort_unstable_by_key(|entry| entry.hash);
+    /// Appends it, in the order the names came.
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
         put_number(out, self.level.into());
-        put_number(out, entries.len() as u64);
-        for entry in &entries {
-            put_hashed(out, entry.hash, self.text_of(entry), entry.nxdomain.into());
+        put_number(out, self.entries.len() as u64);
+        for entry in &self.entries {
+            put_number(out, u64::from(entry.text_bytes) << 1 | u64::from(entry.nxdomain));
+            put_hashed(out, entry.hash, self.text_of(entry));
         }
-        entries.into_iter().map(|entry| entry.hash).collect()
     }
 
     /// Reads what was encoded; with it hashes and texts as they stood there.
@@ -159,15 +153,24 @@ impl Sample {
         let mut names: Listed<'_> = Vec::with_capacity(count);
         for _ in 0..count {
             let length = input.number()?;
-            let (hash, name) = take_hashed(input, length >> 1, seed)?;
-            let ascends = names.last().is_none_or(|(last, _)| *last < hash);
-            if !ascends || hash.trailing_zeros() < level || sample.text.len() + name.len() > TEXT_BYTES_MAX {
+            let (hash, name) = take_hashed(input, usize::try_from(length >> 1).ok()?, seed)?;
+            let fits = hash.trailing_zeros() >= level && sample.text.len() + name.len() <= TEXT_BYTES_MAX;
+            if !fits || sample.place(hash).is_some() {
                 return None;
             }
             sample.keep(hash, name, length & 1 == 1);
             names.push((hash, name));
         }
         Some((sample, names))
+    }
+
+    /// In an order that the set of names decides alone.
+    pub(super) fn sort(&mut self) {
+        let mut sorted = Self { level: self.level, ..Self::default() };
+        let mut entries: Vec<&Entry> = self.entries.iter().collect();
+        entries.sort_unstable_by_key(|entry| entry.hash);
+        entries.into_iter().for_each(|entry| sorted.keep(entry.hash, self.text_of(entry), entry.nxdomain));
+        *self = sorted;
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
@@ -187,7 +190,9 @@ mod tests {
 
     fn encoded(sample: &Sample) -> Vec<u8> {
         let mut out = Vec::new();
-        sample.encode(&mut out);
+        let mut sorted = sample.clone();
+        sorted.sort();
+        sorted.encode(&mut out);
         out
     }
 
@@ -246,7 +251,7 @@ mod tests {
     fn it_keeps_between_half_and_all_of_what_it_may() {
         let names: Vec<(u32, bool)> = (0..100_000).map(|number| (3 * number + 1, false)).collect();
         let sample = of(&names);
-        assert!((NAMES_MAX * 2 / 5..=NAMES_MAX).contains(&sample.len()), "{}", sample.len());
+        assert!((NAMES_MAX * 2 / 5..=NAMES_MAX).contains(&sample.entries.len()), "{}", sample.entries.len());
         assert_eq!(sample.exact_count(), None);
         assert_eq!(of(&names[..256]).exact_count(), Some(256));
         let long: Vec<(u32, bool)> = (0..100_000).map(|number| (3 * number, true)).collect();
@@ -259,8 +264,8 @@ mod tests {
     fn what_was_dropped_stays_dropped() {
         let mut sample = of(&[(1, true), (2, false)]);
         assert!(sample.drop_all() && !sample.drop_all());
-        assert_eq!((sample.len(), sample.exact_count()), (0, None));
+        assert_eq!((sample.entries.len(), sample.exact_count()), (0, None));
         let sum = merged(&of(&[(3, true)]), &sample);
-        assert_eq!((sum.len(), sum.exact_count()), (0, None));
+        assert_eq!((sum.entries.len(), sum.exact_count()), (0, None));
     }
 }

@@ -1,6 +1,6 @@
 //! What is read from a tally's samples and histograms when a window is made of it.
 
-use super::sample::Sample;
+use super::sample::Kept;
 use crate::window::{LabelBytes, SUFFIXES_MAX, Suffix};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -30,15 +30,15 @@ struct Below {
 }
 
 impl Suffixes {
-    pub(super) fn of(sample: &Sample, distinct_names: u64) -> Self {
-        if sample.len() == 0 {
+    pub(super) fn of(sample: &[Kept<'_>], distinct_names: u64) -> Self {
+        if sample.is_empty() {
             return Self::default();
         }
         let scale = distinct_names as f64 / sample.len() as f64;
         let scaled = |count: u64| (count as f64 * scale).round() as u64;
         let mut all = Below::default();
         let mut suffixes: BTreeMap<&[u8], Below> = BTreeMap::new();
-        for kept in sample.names() {
+        for kept in sample {
             all.add(kept.nxdomain, kept.name.len());
             for suffix in ancestors(kept.name) {
                 // Neither the suffix nor the dot before it.

@@ -5,32 +5,47 @@ use crate::wire::{Input, put_number};
 
 /// Hashes follow.
 const HASHES: u8 = 0;
-/// The hashes stand elsewhere in the same message.
-const ELSEWHERE: u8 = 1;
 /// The registers that are not 0 follow, each with its distance from the one before.
-const FEW_REGISTERS: u8 = 2;
+const FEW_REGISTERS: u8 = 1;
 /// All registers follow, four in three bytes.
-const ALL_REGISTERS: u8 = 3;
+const ALL_REGISTERS: u8 = 2;
+
+/// How many of eight registers are not 0. None has its highest bit set, so the sum of one carries into no other.
+fn count_set(eight: [u8; 8]) -> u32 {
+    const BUT_HIGHEST: u64 = u64::from_le_bytes([0x7f; 8]);
+    ((u64::from_le_bytes(eight) + BUT_HIGHEST) & !BUT_HIGHEST).count_ones()
+}
 
 /// No rank is larger: a hash has so many bits behind those that choose the register.
 const RANK_MAX: u8 = (64 - PRECISION) as u8 + 1;
 
 impl HyperLogLog {
-    /// Appends it. Where it has seen just the hashes that stand `elsewhere`, they are not written again.
-    pub(crate) fn encode(&self, out: &mut Vec<u8>, elsewhere: impl ExactSizeIterator<Item = u64>) {
+    /// Appends it.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         if self.registers.is_empty() {
-            return self.encode_exact(out, elsewhere);
+            let mut hashes: Vec<u64> = self.exact.iter().copied().filter(|&hash| hash != 0).collect();
+            hashes.sort_unstable();
+            out.push(HASHES);
+            put_number(out, hashes.len() as u64);
+            return hashes.iter().for_each(|hash| out.extend_from_slice(&hash.to_le_bytes()));
         }
-        let set = self.registers.iter().filter(|rank| **rank > 0).count();
+        let set = self.registers.as_chunks::<8>().0.iter().map(|eight| count_set(*eight)).sum::<u32>() as usize;
         // A register with its distance takes two bytes.
         if 2 * set < REGISTERS * 3 / 4 {
             out.push(FEW_REGISTERS);
             put_number(out, set as u64);
             let mut next = 0;
-            for (at, rank) in self.registers.iter().enumerate().filter(|(_, rank)| **rank > 0) {
-                put_number(out, (at - next) as u64);
-                out.push(*rank);
-                next = at + 1;
+            // Most registers are 0, so eight are looked at in one go.
+            for (word, eight) in self.registers.as_chunks::<8>().0.iter().enumerate() {
+                let mut left = u64::from_le_bytes(*eight);
+                while left != 0 {
+                    let byte = left.trailing_zeros() as usize / 8;
+                    left &= !(0xff << (8 * byte));
+                    let at = 8 * word + byte;
+                    put_number(out, (at - next) as u64);
+                    out.push(eight[byte]);
+                    next = at + 1;
+                }
             }
         } else {
             out.push(ALL_REGISTERS);
@@ -41,31 +56,14 @@ impl HyperLogLog {
         }
     }
 
-    fn encode_exact(&self, out: &mut Vec<u8>, mut elsewhere: impl ExactSizeIterator<Item = u64>) {
-        if elsewhere.len() == self.exact_count && elsewhere.all(|hash| self.has(hash)) {
-            return out.push(ELSEWHERE);
-        }
-        let mut hashes: Vec<u64> = self.exact.iter().copied().filter(|&hash| hash != 0).collect();
-        hashes.sort_unstable();
-        out.push(HASHES);
-        put_number(out, hashes.len() as u64);
-        hashes.iter().for_each(|hash| out.extend_from_slice(&hash.to_le_bytes()));
-    }
-
     /// Reads what was encoded.
-    pub(crate) fn decode(input: &mut Input<'_>, elsewhere: impl ExactSizeIterator<Item = u64>) -> Option<Self> {
+    pub(crate) fn decode(input: &mut Input<'_>) -> Option<Self> {
         let mut sketch = Self::default();
         match input.byte()? {
             HASHES => {
                 for _ in 0..input.count().filter(|count| *count <= EXACT_MAX)? {
                     sketch.insert(u64::from_le_bytes(input.take(8)?.try_into().ok()?));
                 }
-            }
-            ELSEWHERE => {
-                if elsewhere.len() > EXACT_MAX {
-                    return None;
-                }
-                elsewhere.for_each(|hash| sketch.insert(hash));
             }
             FEW_REGISTERS => {
                 sketch.go_dense();
@@ -87,19 +85,5 @@ impl HyperLogLog {
             _ => return None,
         }
         sketch.registers.iter().all(|rank| *rank <= RANK_MAX).then_some(sketch)
-    }
-
-    /// Whether it has seen this hash; exact as long as the sketch is.
-    fn has(&self, hash: u64) -> bool {
-        let hash = hash.max(1);
-        let mask = self.exact.len().wrapping_sub(1);
-        let mut at = hash as usize & mask;
-        while let Some(&slot) = self.exact.get(at).filter(|slot| **slot != 0) {
-            if slot == hash {
-                return true;
-            }
-            at = (at + 1) & mask;
-        }
-        false
     }
 }

@@ -23,6 +23,7 @@ Inputs are recognised by content, gzip or plain:
 Examples:
   zonewatch replay export/*.gz                              what is in these logs?
   zonewatch replay --records out.ndjson export/*.gz         the records a worker would deliver
+  zonewatch replay --windows - export/*.gz | jq .           counts of each zone and minute
   zcat export/*.gz | grep Z123 | zonewatch replay -         from a pipe
   zonewatch replay --records - --schema lean log.gz | jq .  to a pipe
 
@@ -38,6 +39,9 @@ pub struct Args {
     /// Write enriched records here, a JSON object a line; `-` is standard output.
     #[arg(long, value_name = "FILE")]
     records: Option<PathBuf>,
+    /// Write windows of 10 s, 1 min and 10 min here, a JSON object a zone, window and line; `-` is standard output.
+    #[arg(long, value_name = "FILE")]
+    windows: Option<PathBuf>,
     /// Write what was rejected here, with reason and original bytes; `-` is standard output.
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
@@ -80,14 +84,22 @@ pub fn run(args: Args) -> Result<(), Failure> {
     if args.inputs.iter().filter(|input| input.as_os_str() == "-").count() > 1 {
         return Err(Failure::usage("read standard input: it is named twice and can be read once; name - once"));
     }
-    let [records, rejects] = [&args.records, &args.rejects].map(|path| path.as_deref().map(Target::from));
-    if records.is_some() && records == rejects {
-        return Err(Failure::usage("write records and rejects: both go to the same place; name two"));
+    let outputs = [&args.records, &args.windows, &args.rejects];
+    let [records, windows, rejects] = outputs.map(|path| path.as_deref().map(Target::from));
+    for (one, other, names) in [
+        (&records, &rejects, "records and rejects"),
+        (&records, &windows, "records and windows"),
+        (&windows, &rejects, "windows and rejects"),
+    ] {
+        if one.is_some() && one == other {
+            return Err(Failure::usage(format!("write {names}: both go to the same place; name two")));
+        }
     }
-    let to_stdout = [&records, &rejects].contains(&&Some(Target::Stdout));
+    let to_stdout = [&records, &windows, &rejects].contains(&&Some(Target::Stdout));
     let options = Options {
         inputs: args.inputs,
         records,
+        windows,
         rejects,
         settings: Settings::new(&config, REGION, 0),
         reference: Arc::new(reference::load(&config.enrich).map_err(Failure::usage)?),

@@ -20,8 +20,18 @@ pub struct ReadError {
 pub struct Merge {
     inputs: Vec<Pending>,
     first_time: FirstTime,
-    /// The latest event time so far: when a record without a noted arrival arrives.
-    running_max_ms: i64,
+    /// Whether anybody asks where a record begins; of one input alone there is nothing to decide.
+    timed: bool,
+}
+
+/// The next record.
+pub struct Next {
+    /// The place of its input.
+    pub input: usize,
+    /// Where it begins, if that can be told; no record to come begins before.
+    pub time_ms: Option<i64>,
+    /// The record.
+    pub item: Item,
 }
 
 struct Pending {
@@ -29,6 +39,9 @@ struct Pending {
     state: State,
     /// Where its next record begins; what can't be told begins where the one before began.
     time_ms: i64,
+    /// Its latest event time so far: when a record without a noted arrival arrives. A record may be hours of a quiet input, so
+    /// the others' times say nothing about when this one's arrive.
+    running_max_ms: i64,
 }
 
 enum State {
@@ -40,30 +53,38 @@ enum State {
 impl Merge {
     /// The inputs in the order they were given, which decides between equals.
     pub fn new(inputs: Vec<Input>) -> Self {
-        let pending = |input| Pending { input, state: State::NotRead, time_ms: i64::MIN };
-        Self { inputs: inputs.into_iter().map(pending).collect(), first_time: FirstTime::new(), running_max_ms: 0 }
+        let timed = inputs.len() > 1;
+        let pending = |input| Pending { input, state: State::NotRead, time_ms: i64::MIN, running_max_ms: 0 };
+        Self { inputs: inputs.into_iter().map(pending).collect(), first_time: FirstTime::new(), timed }
     }
 
-    /// The next record and the place of its input; `None` at the end of all.
-    pub fn next(&mut self) -> Result<Option<(usize, Item)>, ReadError> {
-        let alone = self.inputs.len() == 1;
+    /// The same, and records' beginnings are told even of one input.
+    pub fn timed(inputs: Vec<Input>) -> Self {
+        Self { timed: true, ..Self::new(inputs) }
+    }
+
+    /// The next record; `None` at the end of all.
+    pub fn next(&mut self) -> Result<Option<Next>, ReadError> {
         for pending in &mut self.inputs {
-            pending.look(if alone { None } else { Some(&mut self.first_time) })?;
+            pending.look(if self.timed { Some(&mut self.first_time) } else { None })?;
         }
         let waiting = self.inputs.iter().enumerate().filter(|(_, pending)| matches!(pending.state, State::Next(_)));
         let Some((at, _)) = waiting.min_by_key(|(_, pending)| pending.time_ms) else { return Ok(None) };
-        let State::Next(mut item) = std::mem::replace(&mut self.inputs[at].state, State::NotRead) else {
+        let pending = &mut self.inputs[at];
+        let State::Next(mut item) = std::mem::replace(&mut pending.state, State::NotRead) else {
             unreachable!("only inputs with a next record were compared");
         };
         if item.arrival == Arrival::Unknown {
-            item.record.arrival_ms = self.running_max_ms;
+            item.record.arrival_ms = pending.running_max_ms;
         }
-        Ok(Some((at, *item)))
+        let time_ms = Some(pending.time_ms).filter(|time_ms| *time_ms > i64::MIN);
+        Ok(Some(Next { input: at, time_ms, item: *item }))
     }
 
-    /// Event times have come to `ms`.
-    pub fn raise(&mut self, ms: i64) {
-        self.running_max_ms = self.running_max_ms.max(ms);
+    /// Event times of this input have come to `ms`.
+    pub fn raise(&mut self, input: usize, ms: i64) {
+        let running_max_ms = &mut self.inputs[input].running_max_ms;
+        *running_max_ms = ms.max(*running_max_ms);
     }
 
     /// Bytes read of all inputs.

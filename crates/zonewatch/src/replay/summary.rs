@@ -23,6 +23,8 @@ pub struct Summary {
     pub input_bytes: u64,
     /// How many inputs there were.
     pub inputs: usize,
+    /// Windows that were closed early because too many were open.
+    pub windows_limited: u64,
     /// From the first record to the last.
     pub elapsed: Duration,
     /// What was counted.
@@ -52,6 +54,9 @@ impl Summary {
         if counts.late > 0 {
             let why = "older than 5 minutes when their record arrived";
             table.row(&["late queries", &grouped(counts.late), why]);
+        }
+        if self.windows_limited > 0 {
+            table.row(&["closed early", &grouped(self.windows_limited), "windows, because too many were open"]);
         }
         let left_out = LeftOut::ALL.iter().zip(counts.left_out).map(|(reason, count)| (reason.as_str(), count));
         if counts.left_out.iter().any(|&count| count > 0) {
@@ -257,6 +262,11 @@ fn percent(part: u64, whole: u64) -> String {
     if whole == 0 { String::new() } else { format!("{:.1} %", part as f64 * 100.0 / whole as f64) }
 }
 
+/// `2026-11-22T06:00:00Z`.
+pub fn rfc3339(ms: i64) -> String {
+    utc(ms).replacen(' ', "T", 1).replacen(" UTC", "Z", 1)
+}
+
 /// `2026-11-22 06:00:00 UTC`, by Howard Hinnant's `civil_from_days`: years begin in March, so that the leap day is the last.
 pub fn utc(ms: i64) -> String {
     let (days, secs) = (ms.div_euclid(86_400_000) + 719_468, ms.div_euclid(1000).rem_euclid(86_400));
@@ -280,6 +290,7 @@ mod tests {
         for text in ["1970-01-01T00:00:00Z", "2000-02-29T23:59:59Z", "2017-12-13T08:16:02Z", "2026-11-22T12:00:00Z"] {
             let ms = rfc3339_ms(text).expect("a time");
             assert_eq!(utc(ms), text.replace('T', " ").replace('Z', " UTC"));
+            assert_eq!(rfc3339(ms), text);
         }
         assert_eq!(utc(-1), "1969-12-31 23:59:59 UTC");
     }

@@ -11,7 +11,7 @@ use std::io::{Cursor, Write};
 const GROUP: &str = "/aws/route53/example.com";
 
 /// Query `number` of a made-up log, and its time.
-fn line(number: i64) -> (i64, String) {
+pub(super) fn line(number: i64) -> (i64, String) {
     let (minute, second) = (number / 60 % 60, number % 60);
     let code = if number % 3 == 0 { "NXDOMAIN" } else { "NOERROR" };
     let text = format!(
@@ -22,7 +22,7 @@ fn line(number: i64) -> (i64, String) {
 }
 
 /// An envelope with these queries, as a subscription sends it.
-fn payload(numbers: std::ops::Range<i64>) -> String {
+pub(super) fn payload(numbers: std::ops::Range<i64>) -> String {
     let events: Vec<Value> = numbers
         .map(|number| {
             let (timestamp, message) = line(number);
@@ -36,7 +36,7 @@ fn payload(numbers: std::ops::Range<i64>) -> String {
     envelope.to_string()
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::default());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()
@@ -56,9 +56,9 @@ fn replay(inputs: Vec<Vec<u8>>) -> Replayed {
     let open = |(at, bytes): (usize, Vec<u8>)| {
         Input::over(Cursor::new(bytes), &format!("input{at}"), None, lines_max).expect("a usable input")
     };
-    let inputs = inputs.into_iter().enumerate().map(open).collect();
+    let inputs: Vec<Input> = inputs.into_iter().enumerate().map(open).collect();
     let settings = Settings::new(&Config::default(), "us-east-1", 0);
-    let mut replay = Replay::new(Merge::new(inputs), settings, Arc::default());
+    let mut replay = Replay::new(inputs, settings, Arc::default(), false);
     while replay.step().expect("memory can be read") {}
     let observed = &replay.observed;
     let text = observed.records.text();

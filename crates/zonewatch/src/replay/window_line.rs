@@ -1,0 +1,239 @@
+//! A window as a line of JSON. `docs/windows.md` describes every field.
+
+use super::summary::rfc3339;
+use detect::window::Suffix;
+use detect::{TopName, Window};
+use dnslog::{QueryType, ResponseCode, Transport};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Why a window was closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closing {
+    /// Time had passed it, and the lateness too.
+    ByTime,
+    /// There was nothing more to read: what would have come later is not in it.
+    ByEnd,
+}
+
+/// Serialized in this order.
+#[derive(Serialize)]
+struct Line {
+    zone: String,
+    zone_id: String,
+    window_start: String,
+    window_seconds: i64,
+    whole: bool,
+    end_of_input: bool,
+    coverage: f64,
+    queries: u64,
+    response_codes: BTreeMap<&'static str, u64>,
+    types: BTreeMap<&'static str, u64>,
+    transports: BTreeMap<&'static str, u64>,
+    distinct_names: u64,
+    distinct_nxdomain_names: u64,
+    distinct_resolvers: u64,
+    sub_name_bytes: u64,
+    label_bytes: LabelBytes,
+    entropy: f64,
+    top_names: Vec<Top>,
+    top_resolvers: Vec<Top>,
+    top_networks: Vec<Top>,
+    top_edges: Vec<Top>,
+    suffixes: Vec<Below>,
+    sampled_ids: u64,
+    duplicate_ids: u64,
+    duplicate_ratio: f64,
+    late: u64,
+    future: u64,
+    missed: u64,
+}
+
+#[derive(Serialize)]
+struct LabelBytes {
+    p50: u8,
+    p90: u8,
+    p99: u8,
+    max: u8,
+}
+
+#[derive(Serialize)]
+struct Top {
+    name: String,
+    queries: u64,
+    error: u64,
+}
+
+#[derive(Serialize)]
+struct Below {
+    suffix: String,
+    distinct_names: u64,
+    distinct_nxdomain_names: u64,
+    sub_name_bytes: u64,
+}
+
+/// Appends the line.
+pub fn write(window: &Window, closing: Closing, out: &mut Vec<u8>) {
+    let labels = window.label_bytes;
+    let queries = window.queries;
+    let line = Line {
+        zone: plain(&window.zone_name),
+        zone_id: plain(&window.zone_key),
+        window_start: rfc3339(window.start_ms),
+        window_seconds: window.length_ms / 1000,
+        whole: window.whole && closing == Closing::ByTime,
+        end_of_input: closing == Closing::ByEnd,
+        coverage: rounded(window.coverage),
+        queries,
+        response_codes: counts(ResponseCode::ALL.iter().map(|code| code.as_str()), &window.codes),
+        types: counts(QueryType::ALL.iter().map(|kind| kind.as_str()), &window.types),
+        transports: counts(Transport::ALL.iter().map(|transport| transport.as_str()), &window.transports),
+        distinct_names: window.distinct_names,
+        distinct_nxdomain_names: window.distinct_nxdomain_names,
+        distinct_resolvers: window.distinct_resolvers,
+        sub_name_bytes: window.sub_name_bytes,
+        label_bytes: LabelBytes { p50: labels.p50, p90: labels.p90, p99: labels.p99, max: labels.max },
+        entropy: share(window.entropy_millibits_sum, queries.saturating_mul(1000)),
+        top_names: tops(&window.top_names, name),
+        top_resolvers: tops(&window.top_resolvers, plain),
+        top_networks: tops(&window.top_networks, plain),
+        top_edges: tops(&window.top_edges, plain),
+        suffixes: window.suffixes.iter().map(below).collect(),
+        sampled_ids: window.sampled_ids,
+        duplicate_ids: window.duplicate_ids,
+        duplicate_ratio: share(window.duplicate_ids, window.sampled_ids),
+        late: window.late,
+        future: window.future,
+        missed: window.missed,
+    };
+    serde_json::to_writer(&mut *out, &line).expect("memory takes everything, and all keys are text");
+    out.push(b'\n');
+}
+
+/// What is not 0, by name.
+fn counts(names: impl Iterator<Item = &'static str>, counts: &[u64]) -> BTreeMap<&'static str, u64> {
+    names.zip(counts.iter().copied()).filter(|(_, count)| *count > 0).collect()
+}
+
+fn tops(tops: &[TopName], show: impl Fn(&str) -> String) -> Vec<Top> {
+    tops.iter().map(|top| Top { name: show(&top.name), queries: top.count, error: top.error }).collect()
+}
+
+fn below(suffix: &Suffix) -> Below {
+    Below {
+        suffix: name(&suffix.name),
+        distinct_names: suffix.distinct,
+        distinct_nxdomain_names: suffix.nxdomain_distinct,
+        sub_name_bytes: suffix.sub_name_bytes,
+    }
+}
+
+/// A name without its zone; the zone itself is `@`, as in a zone file.
+fn name(text: &str) -> String {
+    if text.is_empty() { "@".to_owned() } else { plain(text) }
+}
+
+/// Text that an attacker may have chosen, as printable ASCII.
+fn plain(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            ' '..='~' => plain.push(character),
+            _ => plain.extend(character.escape_default()),
+        }
+    }
+    plain
+}
+
+fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { rounded(part as f64 / whole as f64) }
+}
+
+/// Four digits after the point: more would be noise.
+fn rounded(number: f64) -> f64 {
+    (number * 1e4).round() / 1e4
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+    use std::collections::BTreeSet;
+
+    fn window() -> Window {
+        let top = |name: &str| vec![TopName { name: name.into(), count: 3, error: 1 }];
+        let mut window = Window {
+            zone_key: "Z1".into(),
+            zone_name: "example.com".into(),
+            start_ms: 1_795_341_600_000,
+            length_ms: 60_000,
+            whole: true,
+            coverage: 1.0,
+            queries: 4,
+            entropy_millibits_sum: 6_666,
+            top_names: top(""),
+            top_resolvers: top("192.0.2.1"),
+            top_networks: top("192.0.0.0/16"),
+            top_edges: top("FRA\u{1b}6\u{202e}"),
+            suffixes: vec![Suffix { name: "api".into(), distinct: 3, ..Suffix::default() }],
+            sampled_ids: 3,
+            duplicate_ids: 1,
+            ..Window::default()
+        };
+        window.codes[ResponseCode::NxDomain as usize] = 4;
+        window.types[QueryType::Other as usize] = 4;
+        window.transports[Transport::Udp as usize] = 4;
+        window
+    }
+
+    fn written(closing: Closing) -> Value {
+        let mut out = Vec::new();
+        write(&window(), closing, &mut out);
+        assert_eq!(out.pop(), Some(b'\n'));
+        serde_json::from_slice(&out).expect("a line is JSON")
+    }
+
+    #[test]
+    fn what_is_said_is_rounded_escaped_and_named() {
+        let line = written(Closing::ByTime);
+        assert_eq!(line["window_start"], "2026-11-22T10:00:00Z");
+        assert_eq!((&line["entropy"], &line["duplicate_ratio"]), (&1.6665.into(), &0.3333.into()));
+        assert_eq!(line["response_codes"].to_string(), r#"{"NXDOMAIN":4}"#);
+        assert_eq!(line["types"].to_string(), r#"{"other":4}"#);
+        assert_eq!(line["top_names"][0]["name"], "@");
+        assert_eq!(line["top_edges"][0]["name"], "FRA\\u{1b}6\\u{202e}");
+        assert_eq!((&line["whole"], &line["end_of_input"]), (&true.into(), &false.into()));
+    }
+
+    #[test]
+    fn what_only_the_end_of_the_input_closed_is_not_whole() {
+        let line = written(Closing::ByEnd);
+        assert_eq!((&line["whole"], &line["end_of_input"]), (&false.into(), &true.into()));
+    }
+
+    /// The fields of the line; of objects in lists `list[].key`, of objects with fixed keys `object.key`.
+    fn fields(path: &str, value: &Value, found: &mut BTreeSet<String>) {
+        const OF_NAMES: [&str; 3] = ["response_codes", "types", "transports"];
+        match value {
+            Value::Object(entries) if !OF_NAMES.contains(&path) => {
+                for (key, value) in entries {
+                    fields(&if path.is_empty() { key.clone() } else { format!("{path}.{key}") }, value, found);
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| fields(&format!("{path}[]"), item, found)),
+            _ => {
+                found.insert(path.to_owned());
+            }
+        }
+    }
+
+    #[test]
+    fn the_documentation_lists_every_field_and_no_other() {
+        let docs = include_str!("../../../../docs/windows.md");
+        let rows = docs.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+        let documented: BTreeSet<String> = rows.map(str::to_owned).collect();
+        let mut found = BTreeSet::new();
+        fields("", &written(Closing::ByTime), &mut found);
+        assert_eq!(documented, found);
+    }
+}

@@ -1,0 +1,207 @@
+//! Windows of a replay, made as a fleet makes them: epochs of each input, a message for every key group, one fold for each.
+//!
+//! Each input is a shard with an even part of the hash-key space. Time is the inputs': it has come to where the next record
+//! begins, and then every input puts what it has, or says that it has nothing before that time. So windows close while the
+//! inputs are read, in the order of time, and depend on no order in which the inputs are named.
+
+use super::window_line::{self, Closing};
+use crate::lines::Lines;
+use detect::message::{Constants, Header};
+use detect::rollup::{FUTURE_MS, Settings, Told};
+use detect::summary::Summary;
+use detect::window::{LENGTHS_MS, Sums, Window};
+use detect::{Rollup, Sequence, Tally};
+use lease::HashRange;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+/// As long as a worker's epoch by default.
+const EPOCH_MS: i64 = 5_000;
+/// The latest time there is: messages name none after the year 9999.
+const TIME_MS_MAX: i64 = 253_402_300_799_999;
+
+/// The windows of a replay under way.
+pub struct Windows {
+    settings: Settings,
+    /// By input.
+    shards: Vec<Shard>,
+    /// The inputs in the order in which they put, that of their names.
+    turns: Vec<usize>,
+    groups: Vec<Group>,
+    /// When everybody put last.
+    put_at_ms: Option<i64>,
+    closing: Closing,
+    told: Vec<Window>,
+    lines: Lines,
+    /// Windows closed early, and messages refused: limits that no log of one day meets.
+    limited: u64,
+}
+
+/// An input.
+struct Shard {
+    name: Arc<str>,
+    range: RangeInclusive<u128>,
+    summary: Summary<Tally>,
+    /// Records taken, and how many of them were put.
+    taken: u64,
+    put: u64,
+    arrived_ms: Option<i64>,
+}
+
+/// A key group.
+struct Group {
+    rollup: Rollup<Tally>,
+    sums: Sums,
+}
+
+impl Windows {
+    /// Of inputs with these names.
+    pub fn new<'a>(names: impl Iterator<Item = &'a Arc<str>>) -> Self {
+        let constants = Constants::default();
+        let settings = Settings::new(constants);
+        let names: Vec<&Arc<str>> = names.collect();
+        let mut turns: Vec<usize> = (0..names.len()).collect();
+        turns.sort_by_key(|input| names[*input]);
+        let mut shards: Vec<Option<Shard>> = names.iter().map(|_| None).collect();
+        // The same part and name for the same input, whatever stands before it.
+        for ((turn, input), part) in turns.iter().enumerate().zip(HashRange::equal_parts(turns.len())) {
+            shards[*input] = Some(Shard::new(turn, part, constants));
+        }
+        let group = |group| Group {
+            rollup: Rollup::new(settings.clone(), group),
+            sums: Sums::new(constants.pane_ms.into(), &LENGTHS_MS),
+        };
+        Self {
+            shards: shards.into_iter().map(|shard| shard.expect("every input has its turn")).collect(),
+            turns,
+            groups: (0..constants.groups).map(group).collect(),
+            settings,
+            put_at_ms: None,
+            closing: Closing::ByTime,
+            told: Vec::new(),
+            lines: Lines::default(),
+            limited: 0,
+        }
+    }
+
+    /// No record to come begins before `time_ms`.
+    pub fn reach(&mut self, time_ms: i64) {
+        let time_ms = time_ms.clamp(0, TIME_MS_MAX);
+        if self.put_at_ms.is_none_or(|put_at_ms| put_at_ms + EPOCH_MS <= time_ms) {
+            self.put_all(time_ms);
+        }
+    }
+
+    /// Where the queries of this input's next record are to be counted.
+    pub fn lend(&mut self, input: usize) -> Summary<Tally> {
+        let empty = Summary::new(self.settings.constants);
+        std::mem::replace(&mut self.shards[input].summary, empty)
+    }
+
+    /// Takes it back, with the record counted; the latest arrival in that.
+    pub fn taken(&mut self, input: usize, summary: Summary<Tally>, arrival_ms: i64) {
+        let shard = &mut self.shards[input];
+        shard.summary = summary;
+        shard.taken += 1;
+        shard.arrived_ms = shard.arrived_ms.max(Some(arrival_ms.clamp(0, TIME_MS_MAX)));
+    }
+
+    /// No record is to come: closes what is open, as no later time would.
+    pub fn end(&mut self) {
+        let Some(last_ms) = self.shards.iter().filter_map(|shard| shard.arrived_ms).max() else { return };
+        self.put_all(last_ms.max(self.put_at_ms.unwrap_or(0)));
+        self.closing = Closing::ByEnd;
+        let Constants { pane_ms, lateness_ms, .. } = self.settings.constants;
+        let open_ms = FUTURE_MS + i64::from(pane_ms) + i64::from(lateness_ms) + self.settings.margin_ms;
+        self.put_all((last_ms + open_ms).min(TIME_MS_MAX));
+        for group in &mut self.groups {
+            self.told.extend(group.sums.end());
+        }
+        self.write();
+    }
+
+    /// Lines to be written.
+    pub fn lines(&mut self) -> &mut Lines {
+        &mut self.lines
+    }
+
+    /// Windows closed before their time because there were too many.
+    pub fn limited(&self) -> u64 {
+        self.limited
+    }
+
+    fn put_all(&mut self, now_ms: i64) {
+        for turn in 0..self.turns.len() {
+            let input = self.turns[turn];
+            if let Some((header, summary)) = self.shards[input].epoch(self.settings.constants) {
+                self.put(&header, summary, now_ms);
+            }
+            let shard = &self.shards[input];
+            if shard.arrived_ms < Some(now_ms) {
+                let mark = shard.header(self.settings.constants, shard.put, now_ms);
+                self.put(&mark, Summary::new(self.settings.constants), now_ms);
+            }
+        }
+        self.put_at_ms = Some(now_ms);
+        self.write();
+    }
+
+    /// Puts an epoch or a mark for every key group.
+    fn put(&mut self, header: &Header, summary: Summary<Tally>, now_ms: i64) {
+        for message in summary.messages(header) {
+            let group = &mut self.groups[usize::from(message.group)];
+            let Ok(Told { closed, counts }) = group.rollup.apply(message, now_ms) else {
+                // An arrival that no clock could have noted.
+                self.limited += 1;
+                continue;
+            };
+            self.limited += counts.windows_limited;
+            for closed in &closed {
+                self.told.extend(group.sums.take(closed));
+            }
+        }
+    }
+
+    /// Writes what was told, in the order in which windows end.
+    fn write(&mut self) {
+        let order = |window: &Window| (window.start_ms + window.length_ms, window.length_ms, window.zone_key.clone());
+        self.told.sort_by_cached_key(order);
+        for window in self.told.drain(..) {
+            let pushed = self.lines.push_with(|out| window_line::write(&window, self.closing, out));
+            pushed.expect("a window's lists are bounded, so its line is shorter than any destination allows");
+        }
+    }
+}
+
+impl Shard {
+    fn new(turn: usize, part: HashRange, constants: Constants) -> Self {
+        // Not the input's name, which may be longer than a shard's and be there twice.
+        let name = format!("input-{turn}").into();
+        let summary = Summary::new(constants);
+        Self { name, range: part.start..=part.end, summary, taken: 0, put: 0, arrived_ms: None }
+    }
+
+    /// What was taken since the last one.
+    fn epoch(&mut self, constants: Constants) -> Option<(Header, Summary<Tally>)> {
+        let time_ms = self.arrived_ms.filter(|_| self.taken > self.put)?;
+        let header = self.header(constants, self.taken, time_ms);
+        self.put = self.taken;
+        Some((header, std::mem::replace(&mut self.summary, Summary::new(constants))))
+    }
+
+    /// From what was put to `through`.
+    fn header(&self, constants: Constants, through: u64, time_ms: i64) -> Header {
+        let place = |records: u64| Sequence::parse(&records.to_string()).filter(|_| records > 0);
+        Header {
+            constants,
+            shard: self.name.clone(),
+            hash_range: self.range.clone(),
+            parents: Vec::new(),
+            after: place(self.put),
+            through: place(through),
+            time_ms,
+            hole_ms: None,
+            end: false,
+        }
+    }
+}
