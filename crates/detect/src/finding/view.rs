@@ -173,3 +173,64 @@ impl From<&Look> for Expected {
         Self { value: look.expected, low: look.low, high: look.high }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::baseline::Baseline;
+
+    const LOOK: Look = Look {
+        signal: Signal::Queries,
+        surprise: 20.0,
+        sudden: 2.0,
+        rows: 12,
+        observed: 300.0,
+        expected: 100.0,
+        low: 80.0,
+        high: 120.0,
+        row_observed: 250.0,
+        row_expected: 90.0,
+    };
+
+    fn with_view<T>(look: Look, ended_ms: i64, whole: bool, ask: impl FnOnce(&View<'_>) -> T) -> T {
+        let window = Window { start_ms: 6_000_000, length_ms: 60_000, whole, queries: 250, ..Window::default() };
+        let (baseline, mut looks) = (Baseline::new(), [None; crate::score::SIGNALS]);
+        looks[look.signal as usize] = Some(look);
+        ask(&View {
+            window: &window,
+            looks: &looks,
+            known: baseline.known(),
+            threshold: Threshold::default(),
+            level: 1.0,
+            score_level: 1.0,
+            ended_ms,
+        })
+    }
+
+    #[test]
+    fn a_sum_alerts_unless_some_of_it_was_told_of_or_it_does_not_go_on() {
+        let first_ms = 6_060_000 - 12 * 60_000;
+        let up = |look, ended_ms| with_view(look, ended_ms, true, |view| view.up(Signal::Queries).is_some());
+        assert!(up(LOOK, first_ms));
+        assert!(!up(LOOK, first_ms + 1), "its first window was told of");
+        assert!(!up(Look { row_observed: 180.0, ..LOOK }, 0), "less than half of it goes on");
+        assert!(up(Look { sudden: 9.0, ..LOOK }, first_ms + 1), "the window alone alerts");
+        assert!(!with_view(LOOK, 0, true, |view| view.down(Signal::Queries).is_some()));
+    }
+
+    #[test]
+    fn a_window_that_alerts_alone_is_told_by_its_own_numbers() {
+        let seen = |sudden| {
+            let look = with_view(Look { sudden, ..LOOK }, 0, true, |view| view.look(Signal::Queries).unwrap());
+            (look.rows, look.observed, look.expected)
+        };
+        assert_eq!(seen(2.0), (12, 300.0, 100.0));
+        assert_eq!(seen(9.0), (1, 250.0, 90.0));
+    }
+
+    #[test]
+    fn of_an_open_window_nobody_knows_which_queries_are_the_usual_ones() {
+        assert_eq!(with_view(LOOK, 0, true, |view| view.other_queries()), 160.0);
+        assert_eq!(with_view(LOOK, 0, false, |view| view.other_queries()), 250.0);
+    }
+}
