@@ -155,11 +155,24 @@ impl<'a> Table<'a> {
         let order = |one: &usize, other: &usize| self.seats[*one].before(&self.seats[*other], 0);
         let to = (0..self.seats.len()).filter(|seat| self.seats[*seat].has_room()).min_by(order)?;
         let mut givers: Vec<usize> = (0..self.seats.len()).filter(|seat| *seat != to).collect();
-        givers.sort_by(|one, other| order(other, one));
-        givers.into_iter().find_map(|from| self.best_piece(from, to).map(|position| (from, position, to)))
+        // Mostly the first has something to give, so that they are not sorted.
+        while let Some((at, from)) = givers.iter().copied().enumerate().max_by(|one, other| order(&one.1, &other.1)) {
+            if !self.are_uneven(from, to) {
+                return None;
+            }
+            if let Some(position) = self.best_piece(from, to) {
+                return Some((from, position, to));
+            }
+            givers.swap_remove(at);
+        }
+        None
     }
 
-    /// The lease that leaves the higher load of both lowest, if they are uneven and that is lower than before.
+    fn are_uneven(&self, from: usize, to: usize) -> bool {
+        self.seats[to].load(0) < self.seats[from].load(0) * (1.0 - UNEVEN_MIN)
+    }
+
+    /// The lease that leaves the higher load of both lowest, if that is lower than before.
     fn best_piece(&self, from: usize, to: usize) -> Option<usize> {
         let (giver, taker) = (&self.seats[from], &self.seats[to]);
         let after = |piece: &Piece| {
@@ -170,8 +183,7 @@ impl<'a> Table<'a> {
             giver.movable.iter().enumerate().min_by(|(_, one), (_, other)| {
                 after(one).total_cmp(&after(other)).then_with(|| one.key.cmp(&other.key))
             })?;
-        let uneven = taker.load(0) < giver.load(0) * (1.0 - UNEVEN_MIN);
-        (uneven && after(best.1) < giver.load(0)).then_some(best.0)
+        (after(best.1) < giver.load(0)).then_some(best.0)
     }
 }
 
