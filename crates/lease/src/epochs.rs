@@ -204,7 +204,7 @@ impl Epochs {
         Some(self.commit_with(Some(range), Then::Keep))
     }
 
-    /// The row as it is after a commit of [`Epochs::cut`] or [`Epochs::commit`], whatever became of the write. `false`: it
+    /// The row as it is after a commit of [`Epochs::cut`] or [`Epochs::commit_due`], whatever became of the write. `false`: it
     /// names another epoch than the one that was cut. That one goes; the owner begins anew with what the row says.
     #[must_use]
     pub fn committed(&mut self, row: &Lease) -> bool {
