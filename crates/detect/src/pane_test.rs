@@ -76,6 +76,7 @@ proptest! {
         let (left, right) = (of(&left), of(&right));
         let back = decoded(&encoded(&left)).expect("it was encoded");
         prop_assert!(back == left);
+        prop_assert!(encoded(&left).len() <= left.bytes() && encoded(&right).len() <= right.bytes());
         prop_assert_eq!(back.window(), left.window());
         prop_assert!(merged(&back, &right) == merged(&left, &right));
         prop_assert!(merged(&right, &back) == merged(&left, &right));

@@ -39,16 +39,39 @@ pub struct Summary<P> {
     /// Places in `sums`, by zone key.
     zones: BTreeMap<Arc<str>, usize>,
     sums: Vec<Sum>,
-    panes: Vec<P>,
+    panes: Vec<Weighed<P>>,
     /// Where the last query was counted: neighbours are mostly of one zone and pane.
     last: Place,
     beyond: u64,
+    /// Bytes of each key group's message as far as they were weighed, and the panes counted in since then.
+    group_bytes: Vec<usize>,
+    unweighed: Vec<usize>,
+}
+
+/// A pane, and what it weighed when that was last looked at.
+#[derive(Debug, Clone)]
+struct Weighed<P> {
+    pane: P,
+    group: usize,
+    bytes: usize,
+    /// It is one of `unweighed`.
+    is_unweighed: bool,
+}
+
+/// What an epoch has come to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Sizes {
+    /// Bytes held.
+    pub bytes: usize,
+    /// No message has more bytes: an epoch is cut before it has more than fit.
+    pub message_bytes_max: usize,
 }
 
 /// What is counted of a zone.
 #[derive(Debug, Clone)]
 struct Sum {
     key: Arc<str>,
+    group: usize,
     late: u64,
     future: u64,
     /// Places in `panes`, by the pane's start.
@@ -102,8 +125,17 @@ impl<P: Pane> Summary<P> {
 
     /// The same with other limits. They decide what is counted together, so all workers need the same.
     pub fn with_limits(constants: Constants, limits: Limits) -> Self {
-        let (zones, sums, panes) = (BTreeMap::new(), Vec::new(), Vec::new());
-        Self { constants, limits, zones, sums, panes, last: Place::default(), beyond: 0 }
+        Self {
+            constants,
+            limits,
+            zones: BTreeMap::new(),
+            sums: Vec::new(),
+            panes: Vec::new(),
+            last: Place::default(),
+            beyond: 0,
+            group_bytes: vec![HEADER_BYTES; usize::from(constants.groups)],
+            unweighed: Vec::new(),
+        }
     }
 
     /// The pane in which a query counts. `None`: it is late or future, and has been counted as that.
@@ -118,8 +150,9 @@ impl<P: Pane> Summary<P> {
                 let is_last = zone == self.last.zone && start_ms == self.last.start_ms && !self.panes.is_empty();
                 if !is_last {
                     self.last = self.place(zone, start_ms);
+                    self.touch(self.last.pane);
                 }
-                return Some(&mut self.panes[self.last.pane]);
+                return Some(&mut self.panes[self.last.pane].pane);
             }
             Judged::Late => self.sums[zone].late += 1,
             Judged::Future => self.sums[zone].future += 1,
@@ -127,23 +160,28 @@ impl<P: Pane> Summary<P> {
         None
     }
 
-    /// Bytes that its panes hold.
-    pub fn bytes(&self) -> usize {
-        self.sums.iter().map(|sum| self.sum_bytes(sum)).sum()
-    }
-
-    /// No message of it has more bytes: an epoch is cut before it has more than fit.
-    pub fn message_bytes_max(&self) -> usize {
-        let mut groups = vec![HEADER_BYTES; usize::from(self.constants.groups)];
-        for sum in &self.sums {
-            groups[usize::from(key_group(&sum.key, self.constants.groups))] += self.sum_bytes(sum);
+    /// What it has come to. Only panes that were counted in since the last call are looked at.
+    pub fn weigh(&mut self) -> Sizes {
+        for place in std::mem::take(&mut self.unweighed) {
+            let Weighed { pane, group, bytes, is_unweighed } = &mut self.panes[place];
+            let now = ZONE_BYTES + pane.bytes();
+            self.group_bytes[*group] = self.group_bytes[*group] - *bytes + now;
+            (*bytes, *is_unweighed) = (now, false);
         }
-        groups.into_iter().max().unwrap_or(0)
+        // The next query may be counted in the same pane without a look at its place.
+        if !self.panes.is_empty() {
+            self.touch(self.last.pane);
+        }
+        Sizes {
+            bytes: self.group_bytes.iter().sum(),
+            message_bytes_max: self.group_bytes.iter().copied().max().unwrap_or(0),
+        }
     }
 
-    fn sum_bytes(&self, sum: &Sum) -> usize {
-        let panes = sum.panes.values().map(|pane| ZONE_BYTES + self.panes[*pane].bytes());
-        ZONE_BYTES + sum.key.len() + panes.sum::<usize>()
+    fn touch(&mut self, place: usize) {
+        if !std::mem::replace(&mut self.panes[place].is_unweighed, true) {
+            self.unweighed.push(place);
+        }
     }
 
     /// The zone's place in `sums`, or that of the empty key if there are too many.
@@ -158,13 +196,15 @@ impl<P: Pane> Summary<P> {
             return self.zone("");
         }
         let key: Arc<str> = zone_key.into();
+        let group = usize::from(key_group(&key, self.constants.groups));
+        self.group_bytes[group] += ZONE_BYTES + key.len();
         self.zones.insert(key.clone(), self.sums.len());
-        self.sums.push(Sum { key, late: 0, future: 0, panes: BTreeMap::new() });
+        self.sums.push(Sum { key, group, late: 0, future: 0, panes: BTreeMap::new() });
         self.sums.len() - 1
     }
 
     fn place(&mut self, zone: usize, start_ms: i64) -> Place {
-        let Sum { key, panes, .. } = &mut self.sums[zone];
+        let Sum { key, group, panes, .. } = &mut self.sums[zone];
         if let Some(pane) = panes.get(&start_ms) {
             return Place { zone, start_ms, pane: *pane };
         }
@@ -174,7 +214,7 @@ impl<P: Pane> Summary<P> {
             return self.place(zone, start_ms);
         }
         panes.insert(start_ms, self.panes.len());
-        self.panes.push(P::default());
+        self.panes.push(Weighed { pane: P::default(), group: *group, bytes: 0, is_unweighed: false });
         Place { zone, start_ms, pane: self.panes.len() - 1 }
     }
 
@@ -195,9 +235,9 @@ impl<P: Pane> Summary<P> {
 
     /// The epoch's messages, one for each key group.
     pub fn messages(self, header: &Header) -> Vec<Message<P>> {
-        let mut panes: Vec<Option<P>> = self.panes.into_iter().map(Some).collect();
+        let mut panes: Vec<Option<P>> = self.panes.into_iter().map(|weighed| Some(weighed.pane)).collect();
         let mut take = |(start_ms, place): (i64, usize)| (start_ms, panes[place].take().expect("each has its place"));
-        let zone = |Sum { key, late, future, panes }| {
+        let zone = |Sum { key, late, future, panes, .. }| {
             let panes = BTreeMap::into_iter(panes).map(&mut take).collect();
             (key, Zone { late, future, panes })
         };
@@ -350,6 +390,25 @@ mod tests {
             assert_eq!(Message::decode(&message.encode()), Ok(message));
         }
         assert_eq!(told(summary), [("é".repeat(127), 0, 0, vec![(1_000, vec![1, 2])])]);
+    }
+
+    #[test]
+    fn no_message_is_larger_than_weighed_whenever_that_is() {
+        let header = header();
+        let mut summary = Summary::<Ids>::new(header.constants);
+        for id in 0..200 {
+            // Two queries a pane, so that every other one is counted without a look at its place.
+            let (zone, time_ms) = (["a", "bb", "c"][id as usize / 2 % 3], 1_000 + (id as i64 / 6) % 9 * 10);
+            summary.pane(zone, time_ms, 1_000).unwrap().0.push(id << 50);
+            if id % 7 == 0 {
+                let Sizes { bytes, message_bytes_max } = summary.weigh();
+                let messages = summary.clone().messages(&header);
+                assert!(largest_bytes(&messages) <= message_bytes_max, "query {id}");
+                let keys: usize = summary.sums.iter().map(|sum| ZONE_BYTES + sum.key.len()).sum();
+                let panes: usize = summary.panes.iter().map(|weighed| ZONE_BYTES + weighed.pane.bytes()).sum();
+                assert_eq!(bytes, messages.len() * HEADER_BYTES + keys + panes, "query {id}");
+            }
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use crate::telemetry;
 use cloud::Record;
 use detect::Digest;
 use detect::message::Header;
-use detect::summary::Summary;
+use detect::summary::{Sizes, Summary};
 use std::time::Duration;
 
 /// The epoch being filled.
@@ -17,6 +17,8 @@ pub struct Epoch {
     observed: Observed,
     /// Arrival of each record, milliseconds.
     arrivals_ms: Vec<i64>,
+    /// What digests have come to.
+    summary: Sizes,
     hold: Hold,
 }
 
@@ -35,6 +37,7 @@ impl Epoch {
             opened_at: Duration::ZERO,
             observed: Observed::new(settings),
             arrivals_ms: Vec::new(),
+            summary: Sizes::default(),
             hold: Hold::nothing(budget),
         }
     }
@@ -52,13 +55,14 @@ impl Epoch {
     /// Takes in one record.
     pub fn observe(&mut self, observer: &mut Observer, shard: &str, record: &Record) {
         observer.observe(shard, record, &mut self.observed);
+        self.summary = self.observed.summary.as_mut().map_or(Sizes::default(), Summary::weigh);
         self.arrivals_ms.push(record.arrival_ms);
-        self.hold.resize(self.observed.held_bytes());
+        self.hold.resize(self.observed.held_bytes() + self.summary.bytes);
     }
 
     /// No digest of it has more bytes.
     pub fn digest_bytes_max(&self) -> usize {
-        self.observed.summary.as_ref().map_or(0, Summary::message_bytes_max)
+        self.summary.message_bytes_max
     }
 
     /// Returns once all of it is acknowledged. Its digests go under `header`; `None`: none are put.
@@ -67,6 +71,10 @@ impl Epoch {
         let Observed { records, rejects, digest, summary, arrival_delay, counts } = observed;
         let digests = async {
             if let (Some(digests), Some(header), Some(summary)) = (&shared.digests, header, summary) {
+                if summary.beyond() > 0 {
+                    metrics::counter!(telemetry::LIMITS_REACHED_TOTAL, "limit" => "digest_zones")
+                        .increment(summary.beyond());
+                }
                 digests.put(summary.messages(&header)).await;
             }
         };

@@ -142,10 +142,9 @@ impl Observed {
         self.records.len() + self.rejects.len()
     }
 
-    /// All bytes that are held, for the budget.
+    /// All bytes that are held, for the budget, but for those of `summary`.
     pub fn held_bytes(&self) -> usize {
-        let summary = self.summary.as_ref().map_or(0, Summary::bytes);
-        self.bytes() + self.digest.zones().len() * ZONE_BYTES + summary
+        self.bytes() + self.digest.zones().len() * ZONE_BYTES
     }
 }
 

@@ -110,7 +110,7 @@ metrics_table! {
     DIGESTS_TOTAL = "zonewatch_digests_total" Counter Count ["outcome"]
         "Digests put to the rollup stream: acknowledged, refused, failed (both put again), and marks, which are put once.";
     DIGESTS_READ_TOTAL = "zonewatch_digests_read_total" Counter Count ["outcome"]
-        "Digests read from the rollup stream: applied, copies, gaps (one before never came), holes, malformed, constants (of another stream's).";
+        "Digests read from the rollup stream: applied, copy, gap (one before never came), hole, malformed, constants (of another stream's).";
     WINDOWS_TOTAL = "zonewatch_windows_total" Counter Count ["whole"]
         "Panes of a key group that were closed, by whether they count every query that was not late.";
     MISSED_QUERIES_TOTAL = "zonewatch_missed_queries_total" Counter Count []
@@ -118,7 +118,7 @@ metrics_table! {
     SNAPSHOTS_UNUSABLE_TOTAL = "zonewatch_snapshots_unusable_total" Counter Count []
         "Rollup shards that were not begun because the snapshot that their lease names is missing or not usable.";
     LIMITS_REACHED_TOTAL = "zonewatch_limits_reached_total" Counter Count ["limit"]
-        "How often a limit of the configuration took effect, by its key.";
+        "How often a limit took effect: a key of the configuration, digest_bytes and digest_zones of an epoch, or windows_max, waiting_max, shards_max and pieces_max of a key group.";
     HELD_BYTES = "zonewatch_held_bytes" Gauge Bytes []
         "Bytes of data held now, all shards together.";
     HELD_BYTES_MAX = "zonewatch_held_bytes_max" Gauge Bytes []

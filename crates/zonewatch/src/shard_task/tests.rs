@@ -347,6 +347,25 @@ fn an_epoch_that_is_cut_for_its_size_is_counted() {
 }
 
 #[tokio::test]
+async fn an_epoch_is_cut_before_its_digests_are_too_large() {
+    let mut world = World::new(1, Rates::none());
+    world.compute_windows(1);
+    let (mut task, supervisor) = task_by_hand(&world, None, |_| {}).await;
+    // A thousand zones a record, each record in a pane of its own.
+    for record in 0..30_u32 {
+        let time = format!("2027-01-15T07:{:02}:{:02}Z", 55 + record / 6, record % 6 * 10);
+        let line = |zone: u32| format!("1.0 {time} Z{zone:09} n.example.com A NOERROR UDP FRA6 192.0.2.1 -\n");
+        let data = (0..1_000).map(line).collect::<String>().into();
+        let number = sequence(&(record + 2).to_string());
+        task.waiting.push_back(cloud::Record { sequence: number, arrival_ms: 1_800_000_000_000, data });
+    }
+    assert_eq!(task.observe_waiting(supervisor::Phase::Run).await, super::Next::Full);
+    let (bytes, most) = (task.open.digest_bytes_max(), super::MESSAGE_BYTES_MAX);
+    assert!(!task.waiting.is_empty() && (most / 2..most).contains(&bytes), "{bytes} bytes, {}", task.waiting.len());
+    drop(supervisor);
+}
+
+#[tokio::test]
 async fn work_that_panics_costs_no_observer() {
     let shared = World::new(1, Rates::none()).pipeline("only", 1, &Config::default()).shared;
     for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
