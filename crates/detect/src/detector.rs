@@ -48,10 +48,15 @@ impl Detector {
         Ok(self.sum_up(group, told))
     }
 
-    /// The shard has ended: what still waits waits in vain. By key group.
-    pub fn end(&mut self) -> Vec<(u16, Outcome)> {
+    /// The shard has ended: what still waits waits in vain. By key group, in their order.
+    pub fn end(&mut self) -> Vec<Outcome> {
         let told: Vec<_> = self.states.groups().map(|state| (state.group(), state.end())).collect();
-        told.into_iter().map(|(group, told)| (group, self.sum_up(group, told))).collect()
+        told.into_iter().map(|(group, told)| self.sum_up(group, told)).collect()
+    }
+
+    /// The windows that are not complete, for when no record of any kind will follow. None of them is whole.
+    pub fn rest(&mut self) -> Vec<Window> {
+        self.sums.values_mut().flat_map(Sums::end).collect()
     }
 
     fn sum_up(&mut self, group: u16, told: Told<Tally>) -> Outcome {
@@ -85,11 +90,7 @@ impl Detector {
     /// From its bytes. The settings are the reader's.
     pub fn decode(bytes: &[u8], settings: &Settings) -> Result<Self, Unreadable> {
         let mut input = Input::new(bytes);
-        match input.byte() {
-            Some(VERSION) => {}
-            Some(newer) if newer > VERSION => return Err(Unreadable::Newer(newer)),
-            _ => return Err(Unreadable::Malformed),
-        }
+        input.version(VERSION)?;
         let states = input.bytes(usize::MAX).ok_or(Unreadable::Malformed)?;
         let states = Snapshot::decode(states, settings)?;
         let group = |input: &mut Input<'_>| {

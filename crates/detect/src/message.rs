@@ -177,11 +177,7 @@ impl<P: Pane> Message<P> {
     /// From the bytes of a record.
     pub fn decode(bytes: &[u8]) -> Result<Self, Unreadable> {
         let mut input = Input::new(bytes);
-        match input.byte() {
-            Some(VERSION) => {}
-            Some(newer) if newer > VERSION => return Err(Unreadable::Newer(newer)),
-            _ => return Err(Unreadable::Malformed),
-        }
+        input.version(VERSION)?;
         let message = Self::decode_body(&mut input).filter(|_| input.is_empty());
         message.ok_or(Unreadable::Malformed)
     }

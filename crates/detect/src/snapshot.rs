@@ -64,11 +64,7 @@ impl<P: Pane> Snapshot<P> {
     /// would mean something else.
     pub fn decode(bytes: &[u8], settings: &Settings) -> Result<Self, Unreadable> {
         let mut input = Input::new(bytes);
-        match input.byte() {
-            Some(VERSION) => {}
-            Some(newer) if newer > VERSION => return Err(Unreadable::Newer(newer)),
-            _ => return Err(Unreadable::Malformed),
-        }
+        input.version(VERSION)?;
         Self::decode_body(&mut input, settings).filter(|_| input.is_empty()).ok_or(Unreadable::Malformed)
     }
 

@@ -4,7 +4,7 @@
 //! anything is made of it.
 
 use crate::Sequence;
-use crate::message::TIME_MS_MAX;
+use crate::message::{TIME_MS_MAX, Unreadable};
 use std::sync::Arc;
 
 /// Shards and zones have names no longer than this: a shard's name is at most 128 bytes in Kinesis, a domain name 255.
@@ -105,6 +105,15 @@ impl<'a> Input<'a> {
     pub fn bytes(&mut self, max: usize) -> Option<&'a [u8]> {
         let count = self.count().filter(|count| *count <= max)?;
         self.take(count)
+    }
+
+    /// The version that a format begins with. `known` is the one that is written, and there is none before it yet.
+    pub(crate) fn version(&mut self, known: u8) -> Result<(), Unreadable> {
+        match self.byte() {
+            Some(version) if version == known => Ok(()),
+            Some(newer) if newer > known => Err(Unreadable::Newer(newer)),
+            _ => Err(Unreadable::Malformed),
+        }
     }
 
     /// The name of a shard or zone.

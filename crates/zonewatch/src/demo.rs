@@ -82,7 +82,6 @@ pub fn start(feed: Feed, clock: Clock, speed: f64) -> Result<Demo, String> {
             retention: kept.retention,
             save_period: Duration::from_secs_f64(SAVE_SECS * speed),
             delivered: Vec::new(),
-            told: Box::new(|_, _| {}),
         }),
         records: vec![delivered.clone() as Arc<dyn DeliveryStream>],
         quarantine: None,

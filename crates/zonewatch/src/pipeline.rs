@@ -65,8 +65,6 @@ pub struct Windows {
     pub save_period: Duration,
     /// Where windows go; empty: they are counted only.
     pub delivered: Vec<Arc<dyn DeliveryStream>>,
-    /// Told of what comes of them, beside the metrics.
-    pub told: rollup_task::Tell,
 }
 
 /// What comes of it.
@@ -149,7 +147,7 @@ fn detecting(
     clock: Clock,
     budget: &Budget,
 ) -> rollup_task::Shared {
-    let Windows { rollup, table, snapshots, save_period, delivered, told, .. } = windows;
+    let Windows { rollup, table, snapshots, save_period, delivered, .. } = windows;
     let outlet = || Arc::new(Outlet::new("windows", delivered.clone(), clock, budget, random()));
     let readers = Readers::new(Arc::clone(&rollup), Retrieval::Polling(pace(config)), clock, budget.clone(), random());
     rollup_task::Shared {
@@ -162,10 +160,6 @@ fn detecting(
         clock,
         jitter: Jitter::new(random()),
         windows: (!delivered.is_empty()).then(outlet),
-        told: Box::new(move |group, what| {
-            telemetry::count_told(&what.told);
-            told(group, what);
-        }),
     }
 }
 

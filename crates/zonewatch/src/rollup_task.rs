@@ -19,7 +19,7 @@ use crate::window_line::{self, Closing};
 use bytes::Bytes;
 use cloud::{Batch, Call, Error, LeaseTable, Snapshots, Stream};
 use detect::detector::{Detector, Outcome};
-use detect::message::{Message, Pane, Unreadable};
+use detect::message::{Message, Unreadable};
 use detect::pane::Tally;
 use detect::rollup::{Refused, Settings};
 use detect::snapshot::{Name, Saver, is_taken_over, orphans};
@@ -29,7 +29,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tracing::{error, info, trace, warn};
+use tracing::{error, info, warn};
 
 /// The first pause after a call that failed, and the longest.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
@@ -55,12 +55,7 @@ pub struct Shared {
     pub jitter: Jitter,
     /// Where windows go, if anywhere.
     pub windows: Option<Arc<Outlet>>,
-    /// Told of everything that comes of a record, in order.
-    pub told: Tell,
 }
-
-/// Told of what comes of a key group's records.
-pub type Tell = Box<dyn Fn(u16, &Outcome) + Send + Sync>;
 
 /// Windows on their way.
 type Delivery = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -202,39 +197,30 @@ impl RollupTask {
             self.series.acknowledged();
         }
         if batch.next.is_none() {
-            for (group, outcome) in self.state.end() {
-                self.tell(group, &outcome);
+            for outcome in self.state.end() {
+                self.tell(&outcome);
             }
             self.ended = Some(batch.children);
         }
     }
 
     fn apply(&mut self, message: Message<Tally>, arrival_ms: i64) {
-        let group = message.group;
         match self.state.apply(message, arrival_ms) {
-            Ok(outcome) => self.tell(group, &outcome),
+            Ok(outcome) => self.tell(&outcome),
             Err(Refused::Constants) => self.refused("constants"),
             Err(Refused::Group | Refused::Unsound) => self.refused("malformed"),
         }
     }
 
-    fn tell(&mut self, group: u16, outcome: &Outcome) {
-        for closed in &outcome.told.closed {
-            let queries: u64 = closed.zones.values().map(Pane::count).sum();
-            let beside: u64 = closed.beside.values().map(|beside| beside.late + beside.future + beside.missed).sum();
-            let (start_ms, zones, whole) = (closed.start_ms, closed.zones.len(), closed.whole);
-            trace!(group, start_ms, zones, queries, beside, whole, "window closed");
-        }
+    fn tell(&mut self, outcome: &Outcome) {
+        telemetry::count_told(&outcome.told);
         if self.shared.windows.is_some() {
-            for window in &outcome.windows {
-                let pushed = self.lines.push_with(|out| window_line::write(window, Closing::ByTime, out));
-                pushed.expect("a window's lists are bounded, so its line is shorter than any destination allows");
-            }
+            outcome.windows.iter().for_each(|window| window_line::push(window, Closing::ByTime, &mut self.lines));
         }
-        (self.shared.told)(group, outcome);
     }
 
-    /// Sends what was told on its way, if nothing is.
+    /// Sends what was told on its way, if nothing is. What gathers meanwhile is at most what is told between two saves, which
+    /// wait for it.
     fn deliver(&mut self) {
         let Some(outlet) = self.shared.windows.clone().filter(|_| self.delivery.is_none() && !self.lines.is_empty())
         else {

@@ -1,6 +1,7 @@
 //! A window as a line of JSON. `docs/windows.md` describes every field.
 
 use crate::config::rfc3339;
+use crate::lines::Lines;
 use detect::window::Suffix;
 use detect::{TopName, Window};
 use dnslog::{QueryType, ResponseCode, Transport};
@@ -73,7 +74,12 @@ struct Below {
 }
 
 /// Appends the line.
-pub fn write(window: &Window, closing: Closing, out: &mut Vec<u8>) {
+pub fn push(window: &Window, closing: Closing, lines: &mut Lines) {
+    let pushed = lines.push_with(|out| write(window, closing, out));
+    pushed.expect("a window's lists are bounded, so its line is shorter than any destination allows");
+}
+
+fn write(window: &Window, closing: Closing, out: &mut Vec<u8>) {
     let labels = window.label_bytes;
     let queries = window.queries;
     let line = Line {

@@ -28,11 +28,7 @@ impl Zone {
     /// Reads what [`Zone::encode`] appended. A state of a newer version is for a worker that knows it; of one that is
     /// malformed the zone is learnt anew.
     pub fn decode(input: &mut Input<'_>) -> Result<Self, Unreadable> {
-        match input.byte() {
-            Some(VERSION) => {}
-            Some(newer) if newer > VERSION => return Err(Unreadable::Newer(newer)),
-            _ => return Err(Unreadable::Malformed),
-        }
+        input.version(VERSION)?;
         Self::decode_body(input).ok_or(Unreadable::Malformed)
     }
 

@@ -1,9 +1,11 @@
 //! From how many false findings somebody will put up with, to the surprise from which on to alert.
 
+use crate::window::LENGTHS_MS;
+
 /// Signals of a zone; [`crate::baseline::Signal`] has them.
 pub const SIGNALS: usize = 20;
 /// The lengths of windows at which each is scored, in seconds.
-pub const WINDOWS_S: [i64; 3] = [10, 60, 600];
+pub const WINDOWS_S: [i64; 3] = [LENGTHS_MS[0] / 1000, LENGTHS_MS[1] / 1000, LENGTHS_MS[2] / 1000];
 /// False findings a zone and month unless told otherwise.
 const ZONE_MONTH_DEFAULT: f64 = 1.0;
 const MONTH_S: i64 = 30 * 86_400;

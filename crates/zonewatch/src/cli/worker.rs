@@ -176,7 +176,6 @@ async fn windows(clients: &Clients, config: &Config) -> Result<Windows, Failure>
         // As long as a lease stays where it has come to.
         save_period: 6 * Duration::from_secs(config.leases.failover_secs),
         delivered: delivery_streams(clients, Some(&config.detect.windows_delivery_stream)).await?,
-        told: Box::new(|_, _| {}),
     })
 }
 

@@ -6,11 +6,11 @@
 
 use crate::lines::Lines;
 use crate::window_line::{self, Closing};
+use detect::detector::Outcome;
 use detect::message::{Constants, Header};
-use detect::rollup::{FUTURE_MS, Settings, Told};
+use detect::rollup::{FUTURE_MS, Settings};
 use detect::summary::Summary;
-use detect::window::{LENGTHS_MS, Sums, Window};
-use detect::{Rollup, Sequence, Tally};
+use detect::{Detector, Sequence, Tally, Window};
 use lease::HashRange;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -27,7 +27,7 @@ pub struct Windows {
     shards: Vec<Shard>,
     /// The inputs in the order in which they put, that of their names.
     turns: Vec<usize>,
-    groups: Vec<Group>,
+    detector: Detector,
     /// When everybody put last.
     put_at_ms: Option<i64>,
     closing: Closing,
@@ -48,12 +48,6 @@ struct Shard {
     arrived_ms: Option<i64>,
 }
 
-/// A key group.
-struct Group {
-    rollup: Rollup<Tally>,
-    sums: Sums,
-}
-
 impl Windows {
     /// Of inputs with these names.
     pub fn new<'a>(constants: Constants, names: impl Iterator<Item = &'a Arc<str>>) -> Self {
@@ -66,14 +60,10 @@ impl Windows {
         for ((turn, input), part) in turns.iter().enumerate().zip(HashRange::equal_parts(turns.len())) {
             shards[*input] = Some(Shard::new(turn, part, constants));
         }
-        let group = |group| Group {
-            rollup: Rollup::new(settings.clone(), group),
-            sums: Sums::new(constants.pane_ms.into(), &LENGTHS_MS),
-        };
         Self {
             shards: shards.into_iter().map(|shard| shard.expect("every input has its turn")).collect(),
             turns,
-            groups: (0..constants.groups).map(group).collect(),
+            detector: Detector::new(settings.clone()),
             settings,
             put_at_ms: None,
             closing: Closing::ByTime,
@@ -113,9 +103,7 @@ impl Windows {
         let Constants { pane_ms, lateness_ms, .. } = self.settings.constants;
         let open_ms = FUTURE_MS + i64::from(pane_ms) + i64::from(lateness_ms) + self.settings.margin_ms;
         self.put_all((last_ms + open_ms).min(TIME_MS_MAX));
-        for group in &mut self.groups {
-            self.told.extend(group.sums.end());
-        }
+        self.told.extend(self.detector.rest());
         self.write();
     }
 
@@ -148,16 +136,13 @@ impl Windows {
     /// Puts an epoch or a mark for every key group.
     fn put(&mut self, header: &Header, summary: Summary<Tally>, now_ms: i64) {
         for message in summary.messages(header) {
-            let group = &mut self.groups[usize::from(message.group)];
-            let Ok(Told { closed, counts }) = group.rollup.apply(message, now_ms) else {
+            let Ok(Outcome { told, windows }) = self.detector.apply(message, now_ms) else {
                 // An arrival that no clock could have noted.
                 self.limited += 1;
                 continue;
             };
-            self.limited += counts.windows_limited;
-            for closed in &closed {
-                self.told.extend(group.sums.take(closed));
-            }
+            self.limited += told.counts.windows_limited;
+            self.told.extend(windows);
         }
     }
 
@@ -166,8 +151,7 @@ impl Windows {
         let order = |window: &Window| (window.start_ms + window.length_ms, window.length_ms, window.zone_key.clone());
         self.told.sort_by_cached_key(order);
         for window in self.told.drain(..) {
-            let pushed = self.lines.push_with(|out| window_line::write(&window, self.closing, out));
-            pushed.expect("a window's lists are bounded, so its line is shorter than any destination allows");
+            window_line::push(&window, self.closing, &mut self.lines);
         }
     }
 }

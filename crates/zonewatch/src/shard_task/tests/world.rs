@@ -8,12 +8,9 @@ use crate::supervisor::{self, Ports, Supervisor};
 use bytes::Bytes;
 use cloud::faulty::{Faulty, Rates};
 use cloud::{DeliveryStream, Entry, LeaseTable, Snapshots, StateTable, Stream, memory};
-use detect::message::Pane;
-use detect::pane::Tally;
-use detect::rollup::Closed;
 use lease::{Lease, WorkerId};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -34,10 +31,7 @@ pub(super) struct World {
     pub(super) windows: Option<WindowsWorld>,
 }
 
-/// By key group and start.
-type ToldPanes = BTreeMap<(u16, i64), Vec<Closed<Tally>>>;
-
-/// What windows need, and what was told of them.
+/// What windows need, and where they go.
 #[derive(Clone)]
 pub(super) struct WindowsWorld {
     rollup: Arc<memory::Stream>,
@@ -45,8 +39,6 @@ pub(super) struct WindowsWorld {
     state: Arc<memory::StateTable>,
     pub(super) snapshots: memory::Snapshots,
     pub(super) windows: Arc<memory::DeliveryStream>,
-    /// What was told of each key group's window, each time.
-    pub(super) told: Arc<Mutex<ToldPanes>>,
 }
 
 /// A worker and the runtime of its shard tasks.
@@ -132,12 +124,11 @@ impl World {
             state: Arc::new(memory::StateTable::new("rollup-state")),
             snapshots: memory::Snapshots::default(),
             windows: Arc::new(memory::DeliveryStream::keeping("windows")),
-            told: Arc::default(),
         });
     }
 
     fn windows(&self, seed: u64) -> Option<pipeline::Windows> {
-        let WindowsWorld { rollup, leases, snapshots, told, windows, .. } = self.windows.clone()?;
+        let WindowsWorld { rollup, leases, snapshots, windows, .. } = self.windows.clone()?;
         let rates = || self.rates.clone();
         Some(pipeline::Windows {
             rollup: Arc::new(Faulty::new(rollup as Arc<dyn Stream>, rates(), seed + 11)),
@@ -145,18 +136,13 @@ impl World {
             snapshots: Arc::new(Faulty::new(Arc::new(snapshots) as Arc<dyn Snapshots>, rates(), seed + 13)),
             retention: Duration::from_secs(24 * 3600),
             save_period: Duration::from_secs(20),
-            delivered: vec![windows.clone() as Arc<dyn DeliveryStream>],
-            told: Box::new(move |group, what| {
-                let mut told = told.lock().expect("nobody panics here");
-                for closed in &what.told.closed {
-                    told.entry((group, closed.start_ms)).or_default().push(closed.clone());
-                }
-            }),
+            delivered: vec![Arc::new(Faulty::new(windows as Arc<dyn DeliveryStream>, rates(), seed + 16))],
         })
     }
 
-    /// What the windows of one pane come to that were delivered; whoever delivers one again delivers the same.
-    pub(super) fn delivered_in_windows(&self) -> u64 {
+    /// Queries in windows of ten seconds that were delivered, late, future and missed ones with them. Whoever delivers a window
+    /// again delivers the same.
+    pub(super) fn counted(&self) -> u64 {
         let windows = self.windows.as_ref().expect("windows are computed");
         let mut found: BTreeMap<String, serde_json::Value> = BTreeMap::new();
         for entry in windows.windows.entries() {
@@ -179,18 +165,6 @@ impl World {
     pub(super) async fn snapshots(&self) -> Vec<String> {
         let windows = self.windows.as_ref().expect("windows are computed");
         windows.snapshots.list("").await.expect("memory answers")
-    }
-
-    /// Queries that windows, late, future and missed ones come to; every window told the same each time.
-    pub(super) fn counted(&self) -> u64 {
-        let told = self.windows.as_ref().expect("windows are computed").told.lock().expect("nobody panics here");
-        let count = |times: &Vec<Closed<Tally>>| {
-            assert!(times.iter().all(|closed| *closed == times[0]), "told differently: {times:#?}");
-            let beside =
-                times[0].beside.values().map(|beside| beside.late + beside.future + beside.missed).sum::<u64>();
-            times[0].zones.values().map(Pane::count).sum::<u64>() + beside
-        };
-        told.values().map(count).sum()
     }
 
     pub(super) fn pipeline(&self, name: &str, seed: u64, config: &Config) -> pipeline::Pipeline {
