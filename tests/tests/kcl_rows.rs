@@ -139,15 +139,7 @@ async fn leases_of_kcl_2_are_read_taken_and_committed() {
         anew: false,
     };
     let taken = table.write(&take).await.unwrap();
-    let commit = Commit {
-        checkpoint: Checkpoint::through(SequenceNumber::parse(SEQUENCE).unwrap()),
-        pending: None,
-        read_until_ms: None,
-        children: Vec::new(),
-        load: None,
-        snapshot: None,
-        then: Then::Release,
-    };
+    let commit = Commit::at(Checkpoint::through(SequenceNumber::parse(SEQUENCE).unwrap()), Then::Release);
     table.write(&Write::Commit { key, counter: taken.counter, commit }).await.unwrap();
 
     // What 2.x must find again: every attribute that it needs, of its own type, and no half of a two-phase checkpoint.

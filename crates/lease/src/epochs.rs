@@ -304,16 +304,7 @@ impl Epochs {
     }
 
     fn commit_with(&self, pending: Option<Epoch>, then: Then) -> Commit {
-        let checkpoint = self.checkpoint.clone();
-        Commit {
-            checkpoint,
-            pending,
-            read_until_ms: self.read_until_ms,
-            children: Vec::new(),
-            load: None,
-            snapshot: None,
-            then,
-        }
+        Commit { pending, read_until_ms: self.read_until_ms, ..Commit::at(self.checkpoint.clone(), then) }
     }
 
     fn empty(&self, time_ms: i64, now_ms: i64) -> Put {

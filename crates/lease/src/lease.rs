@@ -308,6 +308,11 @@ fn reset(mut lease: Lease, to: &Checkpoint, start_ms: Option<i64>) -> Lease {
 }
 
 impl Commit {
+    /// Moves the checkpoint and says nothing else: nothing is pending.
+    pub fn at(checkpoint: Checkpoint, then: Then) -> Self {
+        Self { checkpoint, pending: None, read_until_ms: None, children: Vec::new(), load: None, snapshot: None, then }
+    }
+
     fn apply(&self, mut lease: Lease) -> Result<Lease, Refused> {
         if self.checkpoint.is_behind(&lease.checkpoint) {
             return Err(Refused::Backwards);

@@ -29,15 +29,7 @@ fn renew(counter: u64) -> Write {
 }
 
 fn commit(counter: u64, checkpoint: Checkpoint, then: Then) -> Write {
-    let commit = Commit {
-        checkpoint,
-        pending: None,
-        read_until_ms: None,
-        children: Vec::new(),
-        load: None,
-        snapshot: None,
-        then,
-    };
+    let commit = Commit::at(checkpoint, then);
     Write::Commit { key: ShardId::new("s"), counter, commit }
 }
 

@@ -113,7 +113,7 @@ impl RollupTask {
     fn new(held: Held, shared: Arc<Shared>) -> Self {
         let lease = held.lease;
         let now = shared.clock.elapsed();
-        let named = lease.snapshot.as_deref().and_then(Name::parse);
+        let named = named(&lease);
         Self {
             commits: held.commits,
             phase: held.phase,
@@ -293,7 +293,7 @@ impl RollupTask {
     /// Deletes what former owners stored and nobody will name. Whatever fails is left to the next owner.
     async fn sweep(&mut self) -> Result<(), Stopped> {
         let (snapshots, shard) = (self.shared.snapshots.clone(), self.lease.key.clone());
-        let named = self.lease.snapshot.as_deref().and_then(Name::parse);
+        let named = named(&self.lease);
         let Ok(names) = snapshots.list(&format!("{shard}/")).await else { return Ok(()) };
         let names: Vec<Name> = names.iter().filter_map(|name| Name::parse(name)).collect();
         for orphan in orphans(&names, shard.as_str(), self.lease.counter, named.as_ref()) {
@@ -317,19 +317,15 @@ impl RollupTask {
         self.patiently("store a snapshot", || snapshots.put(&name, bytes.clone())).await?;
         self.saver.stored();
         let commit = Commit {
-            checkpoint: self.through.clone(),
-            pending: None,
-            read_until_ms: None,
-            children: Vec::new(),
             load: self.meter.load(self.shared.clock.elapsed()),
             snapshot: Some(name.into()),
-            then,
+            ..Commit::at(self.through.clone(), then)
         };
         self.lease = self.commits.commit(commit).await?;
         self.series.acknowledged();
         (self.saved_at, self.save_after) =
             (self.shared.clock.elapsed(), self.shared.jitter.of(self.shared.save_period));
-        let named = self.lease.snapshot.as_deref().and_then(Name::parse);
+        let named = named(&self.lease);
         if let Some(replaced) = self.saver.committed(named.as_ref()) {
             self.delete(&replaced).await;
         }
@@ -346,9 +342,9 @@ impl RollupTask {
             let mut names = Vec::new();
             for child in &row.children {
                 let Ok(child) = self.shared.table.get(child).await else { return };
-                names.push(child.and_then(|child| child.snapshot.as_deref().and_then(Name::parse)));
+                names.push(child.as_ref().and_then(named));
             }
-            if let Some(name) = row.snapshot.as_deref().and_then(Name::parse)
+            if let Some(name) = named(&row)
                 && is_taken_over(names.iter().map(Option::as_ref))
             {
                 self.delete(&name).await;
@@ -380,4 +376,9 @@ impl RollupTask {
             pause = (pause * 2).min(PAUSE_MAX);
         }
     }
+}
+
+/// The snapshot that a row names.
+fn named(row: &Lease) -> Option<Name> {
+    row.snapshot.as_deref().and_then(Name::parse)
 }

@@ -107,13 +107,8 @@ impl Task {
     fn commit(&mut self, pending: Option<Epoch>, then: Then) -> Wish {
         let through = self.delivered.map(|number| Checkpoint::through(sequence(number)));
         let commit = Commit {
-            checkpoint: through.unwrap_or(self.row.checkpoint.clone()),
             pending: pending.clone(),
-            read_until_ms: None,
-            children: Vec::new(),
-            load: None,
-            snapshot: None,
-            then: then.clone(),
+            ..Commit::at(through.unwrap_or(self.row.checkpoint.clone()), then.clone())
         };
         self.doing = Doing::Committing { pending, then };
         Wish::Commit(commit)

@@ -105,26 +105,17 @@ fn writes(key: &ShardId) -> Vec<Write> {
         anew,
     };
     let commit = |checkpoint, then| {
-        let commit = Commit {
-            checkpoint,
-            pending: None,
-            read_until_ms: None,
-            children: Vec::new(),
-            load: None,
-            snapshot: None,
-            then,
-        };
+        let commit = Commit::at(checkpoint, then);
         Write::Commit { key: key.clone(), counter: 7, commit }
     };
     let reset = |counter, to, start_ms| Write::Reset { key: key.clone(), counter, to, start_ms };
     let all = Commit {
-        checkpoint: at("101"),
         pending: Some(Epoch { first: sequence("102"), last: sequence("199") }),
         read_until_ms: Some(99),
         children: vec![ShardId::new("c1"), ShardId::new("c2")],
         load: Some(Load { bytes_per_sec: 10_240, cpu_micros_per_sec: Some(7) }),
         snapshot: Some("s/7-0".into()),
-        then: Then::Keep,
+        ..Commit::at(at("101"), Then::Keep)
     };
     vec![
         take(7, None, "b", None, false),
@@ -212,15 +203,7 @@ pub async fn leases_are_found_by_their_owner(table: &dyn LeaseTable) {
     assert_eq!(of("nobody").await, []);
 
     for (key, then) in [("a1", Then::Release), ("a2", Then::HandTo(worker("b")))] {
-        let commit = Commit {
-            checkpoint: Checkpoint::ShardEnd,
-            pending: None,
-            read_until_ms: None,
-            children: Vec::new(),
-            load: None,
-            snapshot: None,
-            then,
-        };
+        let commit = Commit::at(Checkpoint::ShardEnd, then);
         table.write(&Write::Commit { key: ShardId::new(key), counter: 7, commit }).await.unwrap();
     }
     let keys = |leases: Vec<Lease>| leases.into_iter().map(|lease| lease.key.to_string()).collect::<Vec<_>>();

@@ -141,7 +141,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "O10: a child that does not wait for its parents",
         file: "tests/simulation/src/windows/table.rs",
-        from: "row.is_none_or(|row| row.lease.checkpoint == Checkpoint::ShardEnd)",
+        from: "row.is_none_or(|row| row.checkpoint == Checkpoint::ShardEnd)",
         to: "row.is_none_or(|_| true)",
         found_by: in_scene("a_parent_that_is_stuck", 300),
     },

@@ -174,7 +174,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     Mutant {
         name: "S2: a lease lost while a snapshot was loaded is a fault",
         file: "tests/simulation/src/windows/detecting.rs",
-        from: "row.is_some_and(|row| row.lease.counter == self.row.lease.counter)",
+        from: "row.is_some_and(|row| row.counter == self.row.counter)",
         to: "row.is_some()",
         found_by: in_scene("every_query_is_counted_once", 1000),
     },

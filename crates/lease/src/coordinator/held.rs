@@ -163,15 +163,9 @@ impl Held {
     /// Gives the lease back as it is. `None` if that would claim a checkpoint which another consumer wrote; such a lease
     /// is left to expire.
     pub(super) fn release(&self, then: Then) -> Option<Commit> {
-        self.row.checkpoint_is_ours().then(|| Commit {
-            checkpoint: self.row.checkpoint.clone(),
-            pending: self.row.pending.clone(),
-            read_until_ms: None,
-            children: Vec::new(),
-            load: None,
-            snapshot: None,
-            then,
-        })
+        self.row
+            .checkpoint_is_ours()
+            .then(|| Commit { pending: self.row.pending.clone(), ..Commit::at(self.row.checkpoint.clone(), then) })
     }
 
     /// Every commit that waits for an answer.

@@ -362,13 +362,9 @@ impl Coordinator {
             let Some(end) = self.held.get_mut(&key).and_then(|held| held.ending.take()) else { continue };
             if end.children.iter().all(|child| self.known.contains(&child.id)) {
                 let commit = Commit {
-                    checkpoint: Checkpoint::ShardEnd,
-                    pending: None,
                     read_until_ms: end.read_until_ms,
                     children: end.children.into_iter().map(|child| child.id).collect(),
-                    load: None,
-                    snapshot: None,
-                    then: Then::Release,
+                    ..Commit::at(Checkpoint::ShardEnd, Then::Release)
                 };
                 if let Some(held) = self.held.get_mut(&key) {
                     held.waiting = Some((end.ask, commit));

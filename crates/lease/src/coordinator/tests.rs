@@ -48,15 +48,7 @@ fn epoch(number: u32) -> Option<Epoch> {
 }
 
 fn commit(number: u32, then: Then) -> Commit {
-    Commit {
-        checkpoint: at(number),
-        pending: epoch(number + 1),
-        read_until_ms: None,
-        children: Vec::new(),
-        load: None,
-        snapshot: None,
-        then,
-    }
+    Commit { pending: epoch(number + 1), ..Commit::at(at(number), then) }
 }
 
 fn ms(count: u64) -> Duration {

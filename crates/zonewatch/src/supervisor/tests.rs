@@ -105,13 +105,8 @@ fn next(row: &Lease, then: Then) -> Commit {
     let sequence = |number: u64| SequenceNumber::parse(&number.to_string()).unwrap();
     let epoch = Epoch { first: sequence(through + 2), last: sequence(through + 2) };
     Commit {
-        checkpoint: Checkpoint::through(sequence(through + 1)),
         pending: (then == Then::Keep).then_some(epoch),
-        read_until_ms: None,
-        children: Vec::new(),
-        load: None,
-        snapshot: None,
-        then,
+        ..Commit::at(Checkpoint::through(sequence(through + 1)), then)
     }
 }
 

@@ -3,19 +3,19 @@
 use super::observing::After;
 use super::pane::Ids;
 use super::stream::{number, place};
-use super::table::{CALL_LIMIT, Row, Writing};
+use super::table::{CALL_LIMIT, Writing, named};
 use super::world::{Happening, Stage, World};
 use crate::network::Fate;
 use detect::message::Unreadable;
 use detect::snapshot::{Name, Saver, Snapshot, is_taken_over, orphans};
-use lease::{Checkpoint, Commit, Then};
+use lease::{Checkpoint, Commit, Lease, Then};
 use std::rc::Rc;
 
 const SAVE_PERIOD: u64 = 20_000;
 
 pub struct Detector {
     pub shard: usize,
-    pub row: Row,
+    pub row: Lease,
     pub paused_until: u64,
     pub draining: bool,
     version: u8,
@@ -38,11 +38,11 @@ struct Storing {
 }
 
 impl Detector {
-    pub fn new(world: &mut World, shard: usize, row: Row) -> Self {
-        let shard_name = row.lease.key.as_str().into();
+    pub fn new(world: &mut World, shard: usize, row: Lease) -> Self {
+        let shard_name = row.key.as_str().into();
         let load_at = world.now + world.chance.between(0, 4_000);
         let save_at = load_at + world.chance.between(1_000, SAVE_PERIOD);
-        let saver = Saver::new(shard_name, row.snapshot.clone());
+        let saver = Saver::new(shard_name, named(&row));
         Self {
             shard,
             row,
@@ -82,12 +82,12 @@ impl Detector {
     /// Loads what the row names, as the take left it; of the parents what lies in the own range.
     fn load(&mut self, world: &mut World) -> After {
         let mut state = Snapshot::new(world.settings.clone());
-        let mut names: Vec<Name> = self.row.snapshot.iter().cloned().collect();
+        let mut names: Vec<Name> = named(&self.row).into_iter().collect();
         if names.is_empty() {
             let parents = world.parents(Stage::Detect, self.shard);
             let rows = parents.iter().map(|key| world.tables[Stage::Detect as usize].get(key));
             let Some(rows) = rows.collect::<Option<Vec<_>>>() else { return self.lost(world) };
-            names = rows.into_iter().filter_map(|row| row.snapshot.clone()).collect();
+            names = rows.into_iter().filter_map(named).collect();
         }
         let range = world.rollup.shards[self.shard].range;
         for name in names {
@@ -95,7 +95,7 @@ impl Detector {
             let snapshot = Snapshot::decode(bytes, &world.settings).expect("only snapshots are stored");
             state.join(snapshot.part(&(range.start..=range.end)));
         }
-        self.read_to = match &self.row.lease.checkpoint {
+        self.read_to = match &self.row.checkpoint {
             Checkpoint::At { sequence, .. } => place(sequence),
             _ => 0,
         };
@@ -105,9 +105,9 @@ impl Detector {
 
     /// A snapshot is missing: no fault if somebody else has the lease by now.
     fn lost(&self, world: &World) -> After {
-        let row = world.tables[Stage::Detect as usize].get(&self.row.lease.key);
-        let mine = row.is_some_and(|row| row.lease.counter == self.row.lease.counter);
-        assert!(!mine, "the snapshot of {} is lost", self.row.lease.key);
+        let row = world.tables[Stage::Detect as usize].get(&self.row.key);
+        let mine = row.is_some_and(|row| row.counter == self.row.counter);
+        assert!(!mine, "the snapshot of {} is lost", self.row.key);
         After::Stops
     }
 
@@ -150,20 +150,12 @@ impl Detector {
             (Some(storing), Some(name)) => {
                 let checkpoint = match (storing.ended, storing.read_to) {
                     (true, _) => Checkpoint::ShardEnd,
-                    (false, 0) => self.row.lease.checkpoint.clone(),
+                    (false, 0) => self.row.checkpoint.clone(),
                     (false, read_to) => Checkpoint::through(number(read_to)),
                 };
                 let then = if storing.ended || self.draining { Then::Release } else { Then::Keep };
-                let commit = Commit {
-                    checkpoint,
-                    pending: None,
-                    read_until_ms: None,
-                    children: Vec::new(),
-                    load: None,
-                    snapshot: None,
-                    then,
-                };
-                self.writing = Some(world.write(Stage::Detect, me, &self.row, commit, Some(name)));
+                let commit = Commit { snapshot: Some(name.to_string().into()), ..Commit::at(checkpoint, then) };
+                self.writing = Some(world.write(Stage::Detect, me, &self.row, commit));
             }
             (Some(storing), None) if world.now >= storing.sent + CALL_LIMIT => self.store(world, me),
             (Some(_), None) => {}
@@ -172,7 +164,7 @@ impl Detector {
 
     fn store(&mut self, world: &mut World, me: usize) {
         self.save_at = world.now + SAVE_PERIOD;
-        let name = self.saver.begin(self.row.lease.counter);
+        let name = self.saver.begin(self.row.counter);
         let bytes = Rc::new(self.state.as_ref().expect("it was loaded").encode());
         world.tickets += 1;
         let ticket = world.tickets;
@@ -202,22 +194,22 @@ impl Detector {
         if self.writing.as_ref().expect("a write is awaited").is_under_way(world.now) {
             return After::GoesOn;
         }
-        let row = world.tables[Stage::Detect as usize].get(&self.row.lease.key).cloned();
+        let row = world.tables[Stage::Detect as usize].get(&self.row.key).cloned();
         let Some(row) = row else { return After::Stops };
         let writing = self.writing.take().expect("a write is awaited");
-        if row.lease.counter == self.row.lease.counter {
+        if row.counter == self.row.counter {
             // It may still land. The same again, or a later state: the row will say which it was.
             if world.chance.percent(50) {
-                self.writing = Some(world.write(Stage::Detect, me, &self.row, writing.commit, writing.snapshot));
+                self.writing = Some(world.write(Stage::Detect, me, &self.row, writing.commit));
             } else {
                 self.storing = None;
             }
             return After::GoesOn;
         }
-        if let Some(replaced) = self.saver.committed(row.snapshot.as_ref()) {
+        if let Some(replaced) = self.saver.committed(named(&row).as_ref()) {
             world.store.remove(&replaced);
         }
-        if row.lease.owner != self.row.lease.owner {
+        if row.owner != self.row.owner {
             return After::Stops;
         }
         self.storing = None;
@@ -228,9 +220,9 @@ impl Detector {
 
 impl World {
     /// Deletes what former owners of a rollup shard stored and nobody will name.
-    pub(super) fn sweep(&mut self, row: &Row) {
+    pub(super) fn sweep(&mut self, row: &Lease) {
         let names: Vec<Name> = self.store.keys().cloned().collect();
-        for name in orphans(&names, row.lease.key.as_str(), row.lease.counter, row.snapshot.as_ref()) {
+        for name in orphans(&names, row.key.as_str(), row.counter, named(row).as_ref()) {
             self.store.remove(&name);
         }
     }
@@ -240,15 +232,15 @@ impl World {
         for shard in 0..self.rollup.shards.len() {
             let key = self.rollup.shards[shard].id.clone();
             let rows = &self.tables[Stage::Detect as usize];
-            let ended = rows.get(&key).is_some_and(|row| row.lease.checkpoint == Checkpoint::ShardEnd);
+            let ended = rows.get(&key).is_some_and(|row| row.checkpoint == Checkpoint::ShardEnd);
             let children = self.rollup.children(shard);
             let children = children.iter().map(|child| rows.get(&self.rollup.shards[*child].id));
             // A child whose row is gone has been taken over itself.
-            let of_child = |row: Option<&'_ Row>| row.and_then(|row| row.snapshot.clone());
+            let of_child = |row: Option<&Lease>| row.and_then(named);
             let names: Vec<Option<Name>> = children.map(of_child).collect();
             if ended && is_taken_over(names.iter().map(Option::as_ref)) {
                 let row = self.tables[Stage::Detect as usize].remove(&key).expect("it is there");
-                row.snapshot.map(|name| self.store.remove(&name));
+                named(&row).map(|name| self.store.remove(&name));
             }
         }
     }

@@ -3,14 +3,14 @@
 use super::Scene;
 use super::pane::Ids;
 use super::stream::{Record, number, place};
-use super::table::{CALL_LIMIT, Row, Writing};
+use super::table::{CALL_LIMIT, Writing};
 use super::truth::Event;
 use super::world::{DAY, Happening, Stage, World};
 use crate::network::Fate;
 use detect::message::{Header, Message, Unreadable, VERSION};
 use detect::summary::{Summary, largest_bytes, longest_fit};
 use detect::{Sequence, hash_key};
-use lease::{Checkpoint, Commit, Epochs, Next, Put, Then};
+use lease::{Checkpoint, Commit, Epochs, Lease, Next, Put, Then};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
@@ -26,7 +26,7 @@ type Source = Record<Vec<Event>>;
 
 pub struct Observer {
     pub shard: usize,
-    pub row: Row,
+    pub row: Lease,
     pub paused_until: u64,
     pub draining: bool,
     skew_ms: i64,
@@ -68,9 +68,9 @@ impl Flight {
 }
 
 impl Observer {
-    pub fn new(world: &mut World, shard: usize, row: Row) -> Self {
+    pub fn new(world: &mut World, shard: usize, row: Lease) -> Self {
         let skew_ms = world.skew();
-        let epochs = Epochs::new(&row.lease, row.lease.checkpoint_is_ours(), world.rules);
+        let epochs = Epochs::new(&row, row.checkpoint_is_ours(), world.rules);
         let mut observer = Self {
             shard,
             row,
@@ -94,7 +94,7 @@ impl Observer {
 
     /// Begins with what the row says.
     fn begin(&mut self, world: &World) {
-        let lease = &self.row.lease;
+        let lease = &self.row;
         self.epochs = Epochs::new(lease, lease.checkpoint_is_ours(), world.rules);
         let records = &world.source.shards[self.shard].records;
         self.read_to = match (&lease.checkpoint, &lease.pending, lease.start_ms) {
@@ -115,7 +115,7 @@ impl Observer {
 
     /// Kinesis makes no iterator for a time to come, which a start pinned by a fast clock is. Stamps run backwards.
     fn has_begun(&self, world: &World) -> bool {
-        self.row.lease.start_ms.is_none_or(|start_ms| start_ms + 3_000 < (DAY + world.now) as i64)
+        self.row.start_ms.is_none_or(|start_ms| start_ms + 3_000 < (DAY + world.now) as i64)
     }
 
     fn clock_ms(&self, world: &World) -> i64 {
@@ -346,7 +346,7 @@ impl Observer {
     }
 
     fn write(&mut self, world: &mut World, me: usize, commit: Commit) {
-        self.writing = Some(world.write(Stage::Observe, me, &self.row, commit, None));
+        self.writing = Some(world.write(Stage::Observe, me, &self.row, commit));
     }
 
     pub fn write_answered(&mut self, ticket: u64, effective: bool) {
@@ -360,11 +360,11 @@ impl Observer {
             return After::GoesOn;
         }
         // Whatever the answer was: what the row says is believed.
-        let row = world.tables[Stage::Observe as usize].get(&self.row.lease.key).cloned();
-        let owner = self.row.lease.owner.clone();
-        let row = row.filter(|row| row.lease.counter >= self.row.lease.counter);
+        let row = world.tables[Stage::Observe as usize].get(&self.row.key).cloned();
+        let owner = self.row.owner.clone();
+        let row = row.filter(|row| row.counter >= self.row.counter);
         let Some(row) = row else { return After::Stops };
-        if row.lease.counter == self.row.lease.counter {
+        if row.counter == self.row.counter {
             let writing = self.writing.take().expect("a write is awaited");
             // It may still land. The same again, or another cut: the row will say which it was.
             if world.chance.percent(50) {
@@ -375,13 +375,13 @@ impl Observer {
             return After::GoesOn;
         }
         let ends = self.writing.take().is_some_and(|writing| writing.commit.then != Then::Keep);
-        if row.lease.owner != owner || ends {
+        if row.owner != owner || ends {
             return After::Stops;
         }
         self.row = row;
-        if !self.epochs.committed(&self.row.lease) {
+        if !self.epochs.committed(&self.row) {
             self.begin(world);
-        } else if self.flight.is_none() && self.row.lease.pending.is_some() {
+        } else if self.flight.is_none() && self.row.pending.is_some() {
             self.put_named(world, me);
         }
         After::GoesOn

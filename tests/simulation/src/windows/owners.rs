@@ -2,7 +2,6 @@
 
 use super::detecting::Detector;
 use super::observing::{After, Observer};
-use super::table::Row;
 use super::world::{CALM_FROM, DAY, Happening, Stage, World};
 use lease::{Checkpoint, Lease, Shard, ShardId, WorkerId, Write};
 
@@ -88,32 +87,31 @@ impl World {
             Lease::fresh(id.clone(), checkpoint)
         } else {
             let rows = &self.tables[stage as usize];
-            let rows: Vec<&Lease> = parents.iter().filter_map(|key| rows.get(key)).map(|row| &row.lease).collect();
+            let rows: Vec<&Lease> = parents.iter().filter_map(|key| rows.get(key)).collect();
             let shard = Shard { id: id.clone(), parents: parents.clone(), hash_range, starts_at: None, ended_at: None };
             Lease::child(&shard, &rows)
         };
-        self.tables[stage as usize].insert(id, Row { lease, snapshot: None });
+        self.tables[stage as usize].insert(id, lease);
     }
 
     fn take(&mut self, stage: Stage, shard: usize) {
         let (key, _) = self.shard(stage, shard);
         let start_ms = (DAY + self.now) as i64 + self.skew();
         let Some(row) = self.tables[stage as usize].get_mut(&key) else { return };
-        let lease = &row.lease;
-        if lease.checkpoint == Checkpoint::ShardEnd {
+        if row.checkpoint == Checkpoint::ShardEnd {
             return;
         }
         let owner = self.tasks.len();
-        let pins = matches!(lease.checkpoint, Checkpoint::Latest | Checkpoint::AtTimestamp);
+        let pins = matches!(row.checkpoint, Checkpoint::Latest | Checkpoint::AtTimestamp);
         let write = Write::Take {
             key,
-            counter: lease.counter,
-            from: lease.owner.clone(),
+            counter: row.counter,
+            from: row.owner.clone(),
             owner: WorkerId::new(&format!("worker-{owner}")),
             start_ms: pins.then_some(start_ms),
             anew: false,
         };
-        row.lease = write.apply(Some(lease)).expect("the row is as it was read");
+        *row = write.apply(Some(row)).expect("the row is as it was read");
         let row = row.clone();
         self.pin(stage, &row);
         let task = match stage {
@@ -129,9 +127,9 @@ impl World {
     }
 
     /// The first start of a shard is where its truth begins.
-    fn pin(&mut self, stage: Stage, row: &Row) {
-        if let (Stage::Observe, Some(start_ms)) = (stage, row.lease.start_ms) {
-            self.starts.entry(row.lease.key.clone()).or_insert(start_ms);
+    fn pin(&mut self, stage: Stage, row: &Lease) {
+        if let (Stage::Observe, Some(start_ms)) = (stage, row.start_ms) {
+            self.starts.entry(row.key.clone()).or_insert(start_ms);
         }
     }
 

@@ -202,7 +202,7 @@ impl World {
         // One that nobody has read was last read where its parent was. Without a row its parent has not ended, and nothing
         // goes before what the parent still has.
         let has_row = rows_of_stage.contains_key(&self.source.shards[shard].id);
-        let read_until_ms = rows.find_map(|row| row.lease.read_until_ms.or(row.lease.start_ms));
+        let read_until_ms = rows.find_map(|row| row.read_until_ms.or(row.start_ms));
         has_row && read_until_ms.is_some_and(|read_until| read_until + (KEPT as i64) < (DAY + self.now) as i64)
     }
 
@@ -225,9 +225,9 @@ impl World {
         };
         let Some(row) = self.tables[Stage::Observe as usize].get_mut(&key) else { return };
         // Kinesis makes no position of a shard that has none of its records left to tell, nor does the operator's command.
-        if row.lease.checkpoint != Checkpoint::ShardEnd {
-            let write = Write::Reset { key, counter: row.lease.counter, to, start_ms };
-            row.lease = write.apply(Some(&row.lease)).expect("nobody else is at work");
+        if row.checkpoint != Checkpoint::ShardEnd {
+            let write = Write::Reset { key, counter: row.counter, to, start_ms };
+            *row = write.apply(Some(row)).expect("nobody else is at work");
         }
         if self.now < CALM_FROM / 2 {
             let again = self.now + self.chance.between(5_000, 60_000);

@@ -3,13 +3,12 @@
 use super::Scene;
 use super::owners::Task;
 use super::stream::{Record, Stream};
-use super::table::Row;
 use super::truth::{Event, Totals, Truth};
 use crate::chance::Chance;
 use crate::network::{CALM, Weather};
 use detect::rollup::Settings;
 use detect::snapshot::Name;
-use lease::{Rules, ShardId, Write};
+use lease::{Lease, Rules, ShardId, Write};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use std::time::Duration;
@@ -46,7 +45,7 @@ pub struct World {
     pub(super) message_bytes_max: usize,
     pub(super) source: Stream<Vec<Event>>,
     pub(super) rollup: Stream<Vec<u8>>,
-    pub(super) tables: [BTreeMap<ShardId, Row>; 2],
+    pub(super) tables: [BTreeMap<ShardId, Lease>; 2],
     pub(super) rows_made: BTreeSet<(Stage, usize)>,
     pub(super) store: BTreeMap<Name, Rc<Vec<u8>>>,
     pub(super) tasks: Vec<Option<Task>>,
@@ -73,7 +72,7 @@ pub(super) enum Happening {
     Misfortune,
     Calm,
     Scene(u64),
-    Write { stage: Stage, owner: usize, ticket: u64, write: Box<Write>, snapshot: Option<Name>, answer: Option<u64> },
+    Write { stage: Stage, owner: usize, ticket: u64, write: Box<Write>, answer: Option<u64> },
     Written { owner: usize, ticket: u64, effective: bool },
     Put { group: u16, bytes: Rc<Vec<u8>> },
     PutAnswer { owner: usize, ticket: u64, group: u16, landed: bool },
@@ -182,8 +181,8 @@ impl World {
             Happening::Misfortune => self.misfortune(),
             Happening::Calm => self.weather = CALM,
             Happening::Scene(act) => self.act(act),
-            Happening::Write { stage, owner, ticket, write, snapshot, answer } => {
-                let effective = self.written(stage, &write, snapshot);
+            Happening::Write { stage, owner, ticket, write, answer } => {
+                let effective = self.written(stage, &write);
                 if let Some(at) = answer {
                     self.at(at, Happening::Written { owner, ticket, effective });
                 }

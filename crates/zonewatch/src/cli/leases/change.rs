@@ -90,14 +90,9 @@ impl Change {
             Self::Release if row.owner.is_none() && row.checkpoint_owner.is_none() => None,
             Self::Release => {
                 let commit = Commit {
-                    checkpoint: row.checkpoint.clone(),
                     // An epoch of before another consumer moved the checkpoint is void.
                     pending: row.pending.clone().filter(|_| row.checkpoint_is_ours()),
-                    read_until_ms: None,
-                    children: Vec::new(),
-                    load: None,
-                    snapshot: None,
-                    then: Then::Release,
+                    ..Commit::at(row.checkpoint.clone(), Then::Release)
                 };
                 Some(Write::Commit { key, counter, commit })
             }
