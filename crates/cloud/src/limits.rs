@@ -36,10 +36,50 @@ pub const DELIVERY_BYTES_MAX: usize = 4 << 20;
 /// Bytes of one entry of `PutRecordBatch`, before base64.
 pub const DELIVERY_ENTRY_BYTES_MAX: usize = 1000 << 10;
 
+/// Entries as so many puts to a stream, in order.
+pub fn put_calls(entries: impl IntoIterator<Item = Entry>) -> Vec<Vec<Entry>> {
+    calls(entries, PUT_ENTRIES_MAX, PUT_BYTES_MAX, put_bytes)
+}
+
+/// Entries as so many puts to a delivery stream, in order.
+pub fn delivery_calls(entries: impl IntoIterator<Item = Bytes>) -> Vec<Vec<Bytes>> {
+    calls(entries, DELIVERY_ENTRIES_MAX, DELIVERY_BYTES_MAX, Bytes::len)
+}
+
+/// An entry that is too large alone is a call of its own, and refused there.
+fn calls<T>(
+    entries: impl IntoIterator<Item = T>,
+    entries_max: usize,
+    bytes_max: usize,
+    bytes_of: impl Fn(&T) -> usize,
+) -> Vec<Vec<T>> {
+    let mut calls: Vec<Vec<T>> = Vec::new();
+    let mut bytes = 0;
+    for entry in entries {
+        let length = bytes_of(&entry);
+        match calls.last_mut() {
+            Some(call) if call.len() < entries_max && bytes + length <= bytes_max => {
+                bytes += length;
+                call.push(entry);
+            }
+            _ => {
+                bytes = length;
+                calls.push(vec![entry]);
+            }
+        }
+    }
+    calls
+}
+
+/// What an entry counts in a put.
+fn put_bytes(entry: &Entry) -> usize {
+    entry.data.len() + entry.partition_key.len()
+}
+
 /// What is wrong with a put to a stream, if anything.
 pub(crate) fn check_put(entries: &[Entry]) -> Result<(), String> {
     check_count(entries.len(), PUT_ENTRIES_MAX)?;
-    let bytes: usize = entries.iter().map(|entry| entry.data.len() + entry.partition_key.len()).sum();
+    let bytes: usize = entries.iter().map(put_bytes).sum();
     check_bytes(bytes, PUT_BYTES_MAX)?;
     match entries.iter().position(|entry| !(1..=256).contains(&entry.partition_key.chars().count())) {
         Some(index) => Err(format!("the partition key of entry {index} must have 1 to 256 characters")),
@@ -71,4 +111,28 @@ fn check_count(count: usize, max: usize) -> Result<(), String> {
 
 fn check_bytes(bytes: usize, max: usize) -> Result<(), String> {
     if bytes > max { Err(format!("{bytes} bytes in one call, the most is {max}; send fewer entries")) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(bytes: usize) -> Entry {
+        Entry { partition_key: "k".into(), hash_key: None, data: vec![0; bytes].into() }
+    }
+
+    #[test]
+    fn calls_are_as_large_as_may_be_and_in_order() {
+        let sizes = |calls: Vec<Vec<Entry>>| calls.iter().map(Vec::len).collect::<Vec<_>>();
+        assert_eq!(sizes(put_calls((0..1_001).map(|_| entry(1)))), [500, 500, 1]);
+        // A key counts too: five of a mebibyte less their keys fit, five of a mebibyte do not.
+        assert_eq!(sizes(put_calls((0..6).map(|_| entry((1 << 20) - 1)))), [5, 1]);
+        assert_eq!(sizes(put_calls((0..6).map(|_| entry(1 << 20)))), [4, 2]);
+        assert_eq!(sizes(put_calls([entry(1), entry(PUT_BYTES_MAX + 1), entry(1)])), [1, 1, 1]);
+        assert!(put_calls([]).is_empty());
+        let numbered = (0..1_200_u32).map(|number| Bytes::from(number.to_string()));
+        let calls = delivery_calls(numbered.clone());
+        assert!(calls.iter().all(|call| check_delivery(call).is_ok()));
+        assert_eq!(calls.concat(), numbered.collect::<Vec<_>>());
+    }
 }

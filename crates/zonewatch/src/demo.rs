@@ -184,30 +184,14 @@ async fn feed_for_ever(mut feed: Feed, next: fn(i64) -> Feed, stream: Arc<memory
 }
 
 async fn put(stream: &memory::Stream, payloads: Vec<Payload>) {
-    let mut entries: Vec<Entry> = Vec::new();
-    let mut bytes = 0;
-    for payload in payloads {
-        let length = payload.data.len() + payload.partition_key.len();
-        if entries.len() == limits::PUT_ENTRIES_MAX || bytes + length > limits::PUT_BYTES_MAX {
-            put_call(stream, &mut entries).await;
-            bytes = 0;
+    let entry = |Payload { partition_key, data, .. }| Entry { partition_key, hash_key: None, data: data.into() };
+    for call in limits::put_calls(payloads.into_iter().map(entry)) {
+        match stream.put(&call).await {
+            Ok(refused) if refused.is_empty() => {}
+            Ok(refused) => warn!(entries = refused.len(), "the memory stream refused entries"),
+            Err(error) => warn!(%error, "the memory stream refused a put"),
         }
-        bytes += length;
-        entries.push(Entry { partition_key: payload.partition_key, hash_key: None, data: payload.data.into() });
     }
-    put_call(stream, &mut entries).await;
-}
-
-async fn put_call(stream: &memory::Stream, entries: &mut Vec<Entry>) {
-    if entries.is_empty() {
-        return;
-    }
-    match stream.put(entries).await {
-        Ok(refused) if refused.is_empty() => {}
-        Ok(refused) => warn!(entries = refused.len(), "the memory stream refused entries"),
-        Err(error) => warn!(%error, "the memory stream refused a put"),
-    }
-    entries.clear();
 }
 
 #[cfg(test)]

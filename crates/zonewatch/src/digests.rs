@@ -5,21 +5,20 @@
 
 use crate::clock::Clock;
 use crate::jitter::Jitter;
+use crate::minutely::Minutely;
 use crate::telemetry;
 use bytes::Bytes;
 use cloud::{Entry, Error, Stream, limits};
 use detect::message::{Constants, Message};
 use detect::pane::Tally;
 use detect::summary::{MESSAGE_BYTES_MAX, largest_bytes, shrink};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 use tracing::{error, warn};
 
 /// The first pause after a refusal, and the longest.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
-/// How often the same trouble is logged.
-const LOG_PERIOD: Duration = Duration::from_secs(60);
 
 /// The rollup stream, as shards' tasks put to it.
 pub struct Digests {
@@ -27,13 +26,13 @@ pub struct Digests {
     constants: Constants,
     clock: Clock,
     jitter: Jitter,
-    logged: Mutex<Option<Duration>>,
+    said: Minutely,
 }
 
 impl Digests {
     /// Puts to this stream, whose constants these are.
     pub fn new(stream: Arc<dyn Stream>, constants: Constants, clock: Clock, seed: u64) -> Self {
-        Self { stream, constants, clock, jitter: Jitter::new(seed), logged: Mutex::default() }
+        Self { stream, constants, clock, jitter: Jitter::new(seed), said: Minutely::default() }
     }
 
     /// What travels in every digest.
@@ -90,12 +89,9 @@ impl Digests {
     }
 
     fn say(&self, error: &Error) {
-        let now = self.clock.elapsed();
-        let mut logged = self.logged.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if logged.is_some_and(|at| now.saturating_sub(at) < LOG_PERIOD) {
+        if !self.said.is_due(self.clock.elapsed()) {
             return;
         }
-        *logged = Some(now);
         let stream = self.stream.name();
         if error.is_lasting() {
             error!(stream, %error, "digests are refused; checkpoints wait until somebody acts");
@@ -109,26 +105,14 @@ impl Digests {
     }
 }
 
-/// Messages as entries under their groups' hash keys, in calls within Kinesis' limits.
+/// Messages under their groups' hash keys, as calls.
 fn calls(messages: &[Message<Tally>]) -> Vec<Vec<Entry>> {
-    let mut calls: Vec<Vec<Entry>> = Vec::new();
-    let mut bytes = 0;
-    for message in messages {
-        let data = Bytes::from(message.encode());
-        let entry = Entry { partition_key: message.group.to_string(), hash_key: Some(message.hash_key()), data };
-        let length = entry.data.len() + entry.partition_key.len();
-        match calls.last_mut() {
-            Some(call) if call.len() < limits::PUT_ENTRIES_MAX && bytes + length <= limits::PUT_BYTES_MAX => {
-                bytes += length;
-                call.push(entry);
-            }
-            _ => {
-                bytes = length;
-                calls.push(vec![entry]);
-            }
-        }
-    }
-    calls
+    let entry = |message: &Message<Tally>| Entry {
+        partition_key: message.group.to_string(),
+        hash_key: Some(message.hash_key()),
+        data: Bytes::from(message.encode()),
+    };
+    limits::put_calls(messages.iter().map(entry))
 }
 
 #[cfg(test)]

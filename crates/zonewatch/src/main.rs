@@ -18,6 +18,7 @@ mod jitter;
 mod lines;
 mod liveness;
 mod load;
+mod minutely;
 mod observe;
 mod observers;
 mod outlet;

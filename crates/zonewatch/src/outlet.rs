@@ -7,10 +7,11 @@
 use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::jitter::Jitter;
-use crate::lines::{ENTRY_BYTES_MAX, billed_bytes};
+use crate::lines::billed_bytes;
+use crate::minutely::Minutely;
 use crate::telemetry;
 use bytes::Bytes;
-use cloud::{DeliveryStream, Error};
+use cloud::{DeliveryStream, Error, limits};
 use futures_util::StreamExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
@@ -18,9 +19,6 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tracing::{error, warn};
 
-/// PutRecordBatch takes at most 500 entries and 4 MiB a call.
-const CALL_ENTRIES_MAX: usize = 500;
-const CALL_BYTES_MAX: usize = 4 << 20;
 /// Calls of one epoch under way at once. Four calls of 4 MiB keep a stream's quota busy without holding more connections.
 const CALLS_AT_ONCE: usize = 4;
 /// What a call takes beside its entries, as a multiple of them: the SDK's copy, and the JSON body with base64 in it, in
@@ -29,12 +27,10 @@ const CALL_FACTOR: usize = 4;
 /// The first pause after a refusal, and the longest.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(30);
-/// How often the same trouble is logged.
-const LOG_PERIOD: Duration = Duration::from_secs(60);
 
 /// Where one kind of output goes.
 pub struct Outlet {
-    /// `records` or `quarantine`: the label of its metrics.
+    /// `records`, `quarantine` or `windows`: the label of its metrics.
     name: &'static str,
     streams: Vec<Target>,
     /// The stream the next call goes to: calls take turns.
@@ -44,7 +40,7 @@ pub struct Outlet {
     /// Calls under way at once, of all shards: as many as a quarter of the budget has room for, at least one.
     calls: Semaphore,
     jitter: Jitter,
-    logged: std::sync::Mutex<Option<Duration>>,
+    said: Minutely,
 }
 
 /// A delivery stream, and whether its last answer was one that a person must mend.
@@ -71,9 +67,9 @@ impl Outlet {
             turn: AtomicUsize::new(0),
             clock,
             budget: budget.clone(),
-            calls: Semaphore::new((budget.bytes_max() / 4 / (CALL_FACTOR * CALL_BYTES_MAX)).max(1)),
+            calls: Semaphore::new((budget.bytes_max() / 4 / (CALL_FACTOR * limits::DELIVERY_BYTES_MAX)).max(1)),
             jitter: Jitter::new(seed),
-            logged: Default::default(),
+            said: Minutely::default(),
         }
     }
 
@@ -83,7 +79,7 @@ impl Outlet {
             return;
         }
         let billed = billed_bytes(&entries);
-        let calls = calls(entries);
+        let calls = limits::delivery_calls(entries);
         futures_util::stream::iter(calls.into_iter().map(|call| self.call(call)))
             .buffer_unordered(CALLS_AT_ONCE)
             .collect::<()>()
@@ -142,7 +138,7 @@ impl Outlet {
             Error::Unavailable { .. } => self.log(&error.to_string(), stream),
             Error::Denied { .. } | Error::Missing { .. } | Error::Invalid { .. } | Error::Expired => {
                 self.mark(target, true);
-                if self.may_log() {
+                if self.said.is_due(self.clock.elapsed()) {
                     let outlet = self.name;
                     error!(outlet, stream, %error, "delivery is refused; nothing is lost while the stream keeps its records, but somebody must act");
                 }
@@ -159,45 +155,15 @@ impl Outlet {
     }
 
     fn log(&self, trouble: &str, stream: &str) {
-        if self.may_log() {
+        if self.said.is_due(self.clock.elapsed()) {
             warn!(outlet = self.name, stream, trouble, "delivery is tried again");
         }
-    }
-
-    fn may_log(&self) -> bool {
-        let now = self.clock.elapsed();
-        let mut logged = self.logged.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let due = logged.is_none_or(|at| now.saturating_sub(at) >= LOG_PERIOD);
-        if due {
-            *logged = Some(now);
-        }
-        due
     }
 
     fn count(&self, outcome: &'static str, entries: usize) {
         metrics::counter!(telemetry::FIREHOSE_ENTRIES_TOTAL, "outlet" => self.name, "outcome" => outcome)
             .increment(entries as u64);
     }
-}
-
-/// Entries in calls within Firehose's limits, in order.
-fn calls(entries: Vec<Bytes>) -> Vec<Vec<Bytes>> {
-    let mut calls: Vec<Vec<Bytes>> = Vec::new();
-    let mut bytes = 0;
-    for entry in entries {
-        debug_assert!(entry.len() <= ENTRY_BYTES_MAX, "lines are kept within an entry");
-        match calls.last_mut() {
-            Some(call) if call.len() < CALL_ENTRIES_MAX && bytes + entry.len() <= CALL_BYTES_MAX => {
-                bytes += entry.len();
-                call.push(entry);
-            }
-            _ => {
-                bytes = entry.len();
-                calls.push(vec![entry]);
-            }
-        }
-    }
-    calls
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ pub use polling::Pace;
 pub use readers::{Readers, Retrieval};
 
 use crate::budget::{Budget, Hold};
+use crate::minutely::Minutely;
 use cloud::{Batch, Error};
 use lease::ShardId;
 use std::time::Duration;
@@ -19,7 +20,6 @@ use tracing::{error, warn};
 
 /// A batch is held twice for a moment: as base64 in what came over the network, and decoded.
 const BODY_FACTOR: f64 = 7.0 / 3.0;
-const LOG_PERIOD: Duration = Duration::from_secs(60);
 
 /// Whether a read waits for room in the budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,16 +62,13 @@ impl Reader {
 
 /// Says what fails, but only once a minute.
 #[derive(Debug, Default)]
-struct Complaints {
-    logged: Option<Duration>,
-}
+struct Complaints(Minutely);
 
 impl Complaints {
-    fn log(&mut self, now: Duration, shard: &ShardId, error: &Error) {
-        if self.logged.is_some_and(|at| now.saturating_sub(at) < LOG_PERIOD) {
+    fn log(&self, now: Duration, shard: &ShardId, error: &Error) {
+        if !self.0.is_due(now) {
             return;
         }
-        self.logged = Some(now);
         if error.is_lasting() {
             error!(%shard, %error, "the shard can't be read; tried again until somebody acts");
         } else {
