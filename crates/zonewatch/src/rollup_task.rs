@@ -10,6 +10,7 @@ use crate::config::{Compression, Packing};
 use crate::jitter::Jitter;
 use crate::lines::Lines;
 use crate::load::Meter;
+use crate::minutely::Minutely;
 use crate::outlet::Outlet;
 use crate::reader::{Readers, Room};
 use crate::shard_task::start_of;
@@ -134,7 +135,16 @@ impl RollupTask {
     }
 
     async fn work(&mut self) -> Result<(), Stopped> {
-        self.load().await?;
+        let mut phase = self.phase.clone();
+        let loaded = tokio::select! {
+            loaded = self.load() => Some(loaded?),
+            _ = phase.wait_for(|phase| *phase == Phase::Drain) => None,
+        };
+        if loaded.is_none() {
+            // Nothing was read, so there is nothing to store: a bucket that does not answer holds up no drain.
+            self.commits.commit(Commit::at(self.through.clone(), Then::Release)).await?;
+            return Ok(());
+        }
         self.sweep().await?;
         let shared = self.shared.clone();
         let mut reader = shared.readers.open(self.lease.key.clone(), start_of(&self.lease));
@@ -358,22 +368,26 @@ impl RollupTask {
         what: &'static str,
         call: impl Fn() -> Call<'a, Result<T, Error>>,
     ) -> Result<T, Stopped> {
-        let mut pause = PAUSE_MIN;
-        let mut tries: u64 = 0;
-        loop {
-            let answer = tokio::select! {
-                answer = call() => answer,
-                _ = self.phase.wait_for(|phase| *phase == Phase::Lost) => return Err(Stopped::Lost),
-            };
-            match answer {
-                Ok(value) => return Ok(value),
-                // The first failure, and then about once a minute.
-                Err(error) if tries.is_multiple_of(8) => warn!(shard = %self.lease.key, what, %error, "tried again"),
-                Err(_) => {}
+        let (shared, shard) = (&self.shared, &self.lease.key);
+        let tries = async {
+            let (said, mut pause) = (Minutely::default(), PAUSE_MIN);
+            loop {
+                let error = match call().await {
+                    Ok(value) => return value,
+                    Err(error) => error,
+                };
+                match said.is_due(shared.clock.elapsed()) {
+                    true if error.is_lasting() => error!(%shard, what, %error, "tried again until somebody acts"),
+                    true => warn!(%shard, what, %error, "tried again"),
+                    false => {}
+                }
+                shared.clock.sleep(shared.jitter.of(pause)).await;
+                pause = (pause * 2).min(PAUSE_MAX);
             }
-            tries += 1;
-            self.shared.clock.sleep(self.shared.jitter.of(pause)).await;
-            pause = (pause * 2).min(PAUSE_MAX);
+        };
+        tokio::select! {
+            value = tries => Ok(value),
+            _ = self.phase.wait_for(|phase| *phase == Phase::Lost) => Err(Stopped::Lost),
         }
     }
 }

@@ -44,28 +44,9 @@ async fn a_drained_worker_leaves_nothing_behind_and_its_successor_repeats_nothin
 
 #[tokio::test]
 async fn windows_count_every_query_once_whatever_crashes() {
-    let rates = Rates {
-        lost_reply: 0.05,
-        lost_call: 0.05,
-        throttled: 0.05,
-        refused_entry: 0.1,
-        expired: 0.05,
-        ..Rates::none()
-    };
-    let mut world = World::new(3, rates);
+    let mut world = World::new(3, rates());
     world.compute_windows(2);
-    for (life, name) in ["a", "b", "c"].iter().enumerate() {
-        let worker = world.worker(name, life as u64, |config| config.source.epoch_secs = 1);
-        for number in 0..100 {
-            world.put(spread(number, 11)).await;
-            if number % 10 == 0 {
-                tokio::time::sleep(Duration::from_millis(20)).await;
-            }
-        }
-        let so_far = world.delivered().len();
-        world.until("something more delivered", async |world| world.delivered().len() > so_far).await;
-        worker.kill();
-    }
+    workers_crash(&mut world, 0, Retrieval::Polling).await;
     let mut last = world.worker("last", 9, |config| config.source.epoch_secs = 1);
     world.until("every query in a window, or late", async |world| world.counted() >= world.put).await;
     assert_eq!(world.counted(), world.put);
@@ -83,39 +64,71 @@ async fn windows_count_every_query_once_whatever_crashes() {
 }
 
 #[tokio::test]
-async fn crashes_and_failing_calls_lose_nothing() {
-    let rates = Rates {
-        lost_reply: 0.05,
-        lost_call: 0.05,
-        throttled: 0.05,
-        refused_entry: 0.1,
-        expired: 0.05,
-        ..Rates::none()
+async fn a_drain_does_not_wait_for_a_bucket_that_does_not_answer() {
+    let mut world = World::new(2, Rates::none());
+    world.compute_windows(2);
+    for number in 0..20 {
+        world.put(spread(number, 7)).await;
+    }
+    let first = world.worker("first", 1, |config| config.source.epoch_secs = 1);
+    let stored = async |world: &World| {
+        let rows = world.rollup_rows().await;
+        rows.len() == 2 && rows.iter().all(|row| row.snapshot.is_some())
     };
+    world.until("a snapshot of each rollup shard", stored).await;
+    first.kill();
+    let before = world.rollup_rows().await;
+
+    world.windows.as_mut().unwrap().snapshot_rates = Some(Rates { lost_call: 1.0, ..Rates::none() });
+    let mut second = world.worker("second", 2, |_| {});
+    let taken = async |world: &World| {
+        let mut rows = world.rollup_rows().await.into_iter();
+        rows.all(|row| row.owner.is_some_and(|owner| owner.as_str() == "second"))
+    };
+    world.until("both rollup shards taken", taken).await;
+    let rollup = second.rollup.as_mut().unwrap();
+    rollup.drain();
+    let drained = tokio::time::timeout(Duration::from_secs(10), rollup.finished()).await;
+    drained.expect("a drain in a moment").expect("a drain that ends well");
+    let kept = |rows: &[Lease]| {
+        rows.iter().map(|row| (row.key.clone(), row.checkpoint.clone(), row.snapshot.clone())).collect::<Vec<_>>()
+    };
+    let after = world.rollup_rows().await;
+    assert!(after.iter().all(|row| row.owner.is_none()), "{after:#?}");
+    assert_eq!(kept(&after), kept(&before));
+    second.kill();
+}
+
+#[tokio::test]
+async fn crashes_and_failing_calls_lose_nothing() {
     for seed in 0..3 {
-        workers_crash(&rates, seed, Retrieval::Polling).await;
+        crashed_workers_lose_nothing(rates(), seed, Retrieval::Polling).await;
     }
 }
 
 #[tokio::test]
 async fn crashes_and_failing_subscriptions_lose_nothing() {
-    let rates = Rates {
-        lost_reply: 0.05,
-        lost_call: 0.05,
-        throttled: 0.05,
-        refused_entry: 0.1,
-        broken: 0.1,
-        silent: 0.05,
-        ..Rates::none()
-    };
+    let rates = Rates { broken: 0.1, silent: 0.05, expired: 0.0, ..rates() };
     for seed in 0..3 {
-        workers_crash(&rates, seed, Retrieval::FanOut).await;
+        crashed_workers_lose_nothing(rates.clone(), seed, Retrieval::FanOut).await;
     }
 }
 
-/// One worker after another crashes while it has work, and nothing is missing in the end.
-async fn workers_crash(rates: &Rates, seed: u64, retrieval: Retrieval) {
-    let mut world = World::new(3, rates.clone());
+/// One call in seven or so fails.
+fn rates() -> Rates {
+    Rates { lost_reply: 0.05, lost_call: 0.05, throttled: 0.05, refused_entry: 0.1, expired: 0.05, ..Rates::none() }
+}
+
+async fn crashed_workers_lose_nothing(rates: Rates, seed: u64, retrieval: Retrieval) {
+    let mut world = World::new(3, rates);
+    workers_crash(&mut world, seed, retrieval).await;
+    let last = world.worker("last", seed * 100 + 9, |config| config.source.retrieval = retrieval);
+    world.until_all_is_delivered().await;
+    last.kill();
+}
+
+/// One worker after another crashes while it has work.
+async fn workers_crash(world: &mut World, seed: u64, retrieval: Retrieval) {
     for (life, name) in ["a", "b", "c"].iter().enumerate() {
         let worker = world.worker(name, seed * 100 + life as u64, |config| {
             config.source.epoch_secs = 1;
@@ -131,9 +144,6 @@ async fn workers_crash(rates: &Rates, seed: u64, retrieval: Retrieval) {
         world.until("something more delivered", async |world| world.delivered().len() > so_far).await;
         worker.kill();
     }
-    let last = world.worker("last", seed * 100 + 9, |config| config.source.retrieval = retrieval);
-    world.until_all_is_delivered().await;
-    last.kill();
 }
 
 #[tokio::test]

@@ -38,6 +38,8 @@ pub(super) struct WindowsWorld {
     leases: Arc<memory::LeaseTable>,
     state: Arc<memory::StateTable>,
     pub(super) snapshots: memory::Snapshots,
+    /// If calls to them fail unlike all others.
+    pub(super) snapshot_rates: Option<Rates>,
     pub(super) windows: Arc<memory::DeliveryStream>,
 }
 
@@ -123,17 +125,19 @@ impl World {
             leases: Arc::new(memory::LeaseTable::new("rollup-leases")),
             state: Arc::new(memory::StateTable::new("rollup-state")),
             snapshots: memory::Snapshots::default(),
+            snapshot_rates: None,
             windows: Arc::new(memory::DeliveryStream::keeping("windows")),
         });
     }
 
     fn windows(&self, seed: u64) -> Option<pipeline::Windows> {
-        let WindowsWorld { rollup, leases, snapshots, windows, .. } = self.windows.clone()?;
+        let WindowsWorld { rollup, leases, snapshots, snapshot_rates, windows, .. } = self.windows.clone()?;
         let rates = || self.rates.clone();
+        let snapshot_rates = snapshot_rates.unwrap_or_else(rates);
         Some(pipeline::Windows {
             rollup: Arc::new(Faulty::new(rollup as Arc<dyn Stream>, rates(), seed + 11)),
             table: Arc::new(Faulty::new(leases as Arc<dyn LeaseTable>, rates(), seed + 12)),
-            snapshots: Arc::new(Faulty::new(Arc::new(snapshots) as Arc<dyn Snapshots>, rates(), seed + 13)),
+            snapshots: Arc::new(Faulty::new(Arc::new(snapshots) as Arc<dyn Snapshots>, snapshot_rates, seed + 13)),
             retention: Duration::from_secs(24 * 3600),
             save_period: Duration::from_secs(20),
             delivered: vec![Arc::new(Faulty::new(windows as Arc<dyn DeliveryStream>, rates(), seed + 16))],
@@ -220,6 +224,12 @@ impl World {
             }
         }
         ids
+    }
+
+    /// The rows of the rollup shards.
+    pub(super) async fn rollup_rows(&self) -> Vec<Lease> {
+        let windows = self.windows.as_ref().expect("windows are computed");
+        windows.leases.scan().await.unwrap_or_default().leases
     }
 
     pub(super) async fn rows(&self) -> Vec<Lease> {
