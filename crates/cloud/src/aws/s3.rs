@@ -11,7 +11,7 @@ use rusty_s3::actions::{ListObjectsV2, S3Action};
 use rusty_s3::{Bucket, Credentials, UrlStyle};
 use std::time::Duration;
 
-const HEAD_BUCKET: &str = "s3:ListBucket";
+/// HeadBucket and ListObjectsV2 are allowed by the same name.
 const LIST: &str = "s3:ListBucket";
 const PUT: &str = "s3:PutObject";
 const GET: &str = "s3:GetObject";
@@ -46,7 +46,7 @@ impl Snapshots {
         // A dot in the bucket's name would not fit the certificate; an emulator has no names of its own for buckets.
         let style = if own.is_some() || bucket.contains('.') { UrlStyle::Path } else { UrlStyle::VirtualHost };
         let endpoint = own.unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com{suffix}"));
-        let invalid = |message: String| Error::Invalid { action: HEAD_BUCKET, resource: arn.clone(), message };
+        let invalid = |message: String| Error::Invalid { action: LIST, resource: arn.clone(), message };
         let address = endpoint.parse().map_err(|error| invalid(format!("its endpoint {endpoint:?}: {error}")))?;
         let bucket = Bucket::new(address, style, bucket.to_owned(), region.to_owned());
         let bucket = bucket.map_err(|error| invalid(format!("its endpoint {endpoint:?}: {error}")))?;
@@ -75,25 +75,7 @@ impl Snapshots {
         let path = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
         let request = Signed { method, path, headers: Vec::new(), body };
         let answer = plain::send(&self.config, "s3", name, &self.arn, &self.endpoint, request).await?;
-        let text = String::from_utf8_lossy(&answer.body);
-        let code = element(&text, "Code").unwrap_or_default();
-        match answer.status {
-            200..=299 => Ok(answer),
-            404 if code != "NoSuchBucket" && name != HEAD_BUCKET => Ok(answer),
-            404 => {
-                let message = "no such bucket; create it, or name another in detect.bucket".to_owned();
-                Err(Error::Missing { action: name, resource: self.arn.clone(), message })
-            }
-            // The answer to HEAD has no body.
-            403 if code.is_empty() => {
-                let message = "access denied".to_owned();
-                Err(Error::Denied { action: name, resource: self.arn.clone(), message })
-            }
-            status => {
-                let message = element(&text, "Message").unwrap_or("no message");
-                Err(Answer { code, message, status }.sort(name, self.arn.clone()))
-            }
-        }
+        sort(answer, name, &self.arn)
     }
 
     fn key(&self, name: &str) -> String {
@@ -101,8 +83,8 @@ impl Snapshots {
     }
 
     async fn head(&self) -> Result<(), Error> {
-        let credentials = self.credentials(HEAD_BUCKET).await?;
-        self.send(HEAD_BUCKET, "HEAD", self.bucket.head_bucket(Some(&credentials)), Bytes::new()).await.map(drop)
+        let credentials = self.credentials(LIST).await?;
+        self.send(LIST, "HEAD", self.bucket.head_bucket(Some(&credentials)), Bytes::new()).await.map(drop)
     }
 
     async fn put_object(&self, name: &str, data: Bytes) -> Result<(), Error> {
@@ -172,6 +154,35 @@ impl crate::Snapshots for Snapshots {
     }
 }
 
+/// What an answer says; that an object is not there is no failure.
+fn sort(answer: Answered, action: &'static str, arn: &str) -> Result<Answered, Error> {
+    let text = String::from_utf8_lossy(&answer.body);
+    let code = element(&text, "Code").unwrap_or_default();
+    let (resource, said) = (arn.to_owned(), element(&text, "Message").unwrap_or("no message"));
+    Err(match answer.status {
+        200..=299 => return Ok(answer),
+        404 if code != "NoSuchBucket" && action != LIST => return Ok(answer),
+        404 => {
+            let message = "no such bucket; create it, or name another in detect.bucket".to_owned();
+            Error::Missing { action, resource, message }
+        }
+        301 => {
+            let message =
+                "the bucket is in another Region; name one of this worker's Region in detect.bucket".to_owned();
+            Error::Invalid { action, resource, message }
+        }
+        // Of a new bucket, until its name is known everywhere.
+        307 => Error::Unavailable { action, resource, message: "the bucket is not yet to be reached here".to_owned() },
+        // The answer to HEAD has no body.
+        400 if code.is_empty() => {
+            let message = "refused without a reason: the credentials have expired, or the bucket is in another Region";
+            Error::Invalid { action, resource, message: message.to_owned() }
+        }
+        403 if code.is_empty() => Error::Denied { action, resource, message: said.to_owned() },
+        status => Answer { code, message: said, status }.sort(action, resource),
+    })
+}
+
 /// The text of the first element of this name; errors of S3 are flat.
 fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
@@ -193,6 +204,27 @@ mod tests {
         assert_eq!(address("eu-west-1", "aws", "b"), "https://b.s3.eu-west-1.amazonaws.com/app/s/1-0");
         assert_eq!(address("eu-west-1", "aws", "b.c"), "https://s3.eu-west-1.amazonaws.com/b.c/app/s/1-0");
         assert_eq!(address("cn-north-1", "aws-cn", "b"), "https://b.s3.cn-north-1.amazonaws.com.cn/app/s/1-0");
+    }
+
+    #[test]
+    fn every_answer_finds_its_reaction() {
+        let sorted = |action, status, code: &str| {
+            let body = if code.is_empty() { String::new() } else { format!("<Error><Code>{code}</Code></Error>") };
+            sort(Answered { status, body: body.into() }, action, "arn:aws:s3:::b")
+        };
+        assert!(matches!(sorted(PUT, 200, ""), Ok(answer) if answer.status == 200));
+        assert!(matches!(sorted(GET, 404, "NoSuchKey"), Ok(answer) if answer.status == 404));
+        assert!(matches!(sorted(GET, 404, "NoSuchBucket"), Err(Error::Missing { .. })));
+        assert!(matches!(sorted(LIST, 404, ""), Err(Error::Missing { .. })));
+        assert!(matches!(sorted(LIST, 403, ""), Err(Error::Denied { .. })));
+        assert!(matches!(sorted(PUT, 403, "AccessDenied"), Err(Error::Denied { .. })));
+        assert!(matches!(sorted(PUT, 503, "SlowDown"), Err(Error::Throttled { .. })));
+        assert!(matches!(sorted(PUT, 500, "InternalError"), Err(Error::Unavailable { .. })));
+        assert!(matches!(sorted(LIST, 307, "TemporaryRedirect"), Err(Error::Unavailable { .. })));
+        for (status, code) in [(301, ""), (301, "PermanentRedirect"), (400, "")] {
+            let Err(elsewhere) = sorted(LIST, status, code) else { panic!("{status} is a failure") };
+            assert!(elsewhere.is_lasting() && elsewhere.to_string().contains("another Region"), "{elsewhere}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::supervisor::{self, Fatal, Supervisor};
 use crate::telemetry::{self, Exposition};
 use crate::{http, reference};
 use cloud::aws::Clients;
-use cloud::{Create, DeliveryStream, Error, Snapshots as _, Stream};
+use cloud::{Call, Create, DeliveryStream, Error, Snapshots as _, Stream};
 use futures_util::future::BoxFuture;
 use std::io::Write;
 use std::path::PathBuf;
@@ -23,6 +23,9 @@ use tracing::{info, warn};
 const DRAIN_MAX: Duration = Duration::from_millis(9_500);
 /// What open HTTP answers may add to it.
 const LAST_ANSWERS_MAX: Duration = Duration::from_millis(300);
+
+/// An answer that a worker needs before it begins is waited for so long; then whoever runs it begins anew.
+const ANSWER_MAX: Duration = Duration::from_secs(60);
 
 /// Arguments of `worker`.
 #[derive(Debug, clap::Args)]
@@ -80,7 +83,7 @@ async fn work(config: Config, exposition: Exposition) -> Result<(), Failure> {
 
     let Reached { clients, records, quarantine, windows } = tokio::select! {
         reached = reach(&config) => reached?,
-        // Services that do not answer are waited for a minute and more, and nothing is held yet.
+        // Services that do not answer are waited for, and nothing is held yet.
         name = signals.next() => {
             info!(signal = name, "stopped before anything was begun");
             return Ok(());
@@ -163,11 +166,12 @@ async fn reach(config: &Config) -> Result<Reached, Failure> {
 async fn windows(clients: &Clients, config: &Config) -> Result<Windows, Failure> {
     let failed = |error: Error| Failure::run(error.to_string());
     let snapshots = clients.snapshots(&config.detect.bucket, &format!("{}/", config.worker.app)).map_err(failed)?;
-    snapshots.check().await.map_err(failed)?;
+    answered(|| snapshots.check()).await?;
     let rollup = clients.stream(&rollup_stream_of(config));
     let create = if config.leases.create { Create::IfMissing } else { Create::Never };
-    rollup.ensure(create).await.map_err(failed)?;
-    let retention = clients.stream(&config.source.stream).ensure(Create::Never).await.map_err(failed)?;
+    answered(|| rollup.ensure(create)).await?;
+    let source = clients.stream(&config.source.stream);
+    let retention = answered(|| source.ensure(Create::Never)).await?;
     Ok(Windows {
         rollup: Arc::new(rollup),
         table: Arc::new(clients.lease_table(&rollup_app_of(config))),
@@ -177,6 +181,23 @@ async fn windows(clients: &Clients, config: &Config) -> Result<Windows, Failure>
         save_period: 6 * Duration::from_secs(config.leases.failover_secs),
         delivered: delivery_streams(clients, Some(&config.detect.windows_delivery_stream)).await?,
     })
+}
+
+/// What a call says in the end: whatever may pass is tried again for a minute.
+async fn answered<'a, T>(call: impl Fn() -> Call<'a, Result<T, Error>>) -> Result<T, Failure> {
+    let begun = tokio::time::Instant::now();
+    let mut pause = Duration::from_secs(1);
+    loop {
+        match call().await {
+            Ok(answer) => return Ok(answer),
+            Err(error) if error.is_lasting() || begun.elapsed() >= ANSWER_MAX => {
+                return Err(Failure::run(error.to_string()));
+            }
+            Err(error) => warn!(%error, "tried again before the worker begins"),
+        }
+        tokio::time::sleep(pause).await;
+        pause *= 2;
+    }
 }
 
 /// Waits for a signal, then for the drain.
@@ -306,6 +327,29 @@ mod tests {
         assert!(two.message.starts_with("the configuration has 2 faults\n  "), "{two:?}");
         let database = checked("[source]\nstream = 'logs'\n[enrich]\ndatabases = ['/nowhere.mmdb']").unwrap_err();
         assert!(database.code == 2 && database.message.contains("/nowhere.mmdb"), "{database:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_what_may_pass_is_waited_for_and_not_for_ever() {
+        let (action, resource, message) = ("s3:ListBucket", "arn:aws:s3:::b".to_owned(), "no".to_owned());
+        let silent = Error::Unavailable { action, resource: resource.clone(), message: message.clone() };
+        let denied = Error::Denied { action, resource, message };
+        let outcome = async |answer: fn(usize, [Error; 2]) -> Result<(), Error>| {
+            let (begun, calls) = (tokio::time::Instant::now(), std::cell::Cell::new(0));
+            let answers = &calls;
+            let errors = [silent.clone(), denied.clone()];
+            // The answers are made at the call: what the port would do is none of it.
+            let answered = answered(|| {
+                answers.set(answers.get() + 1);
+                let answer = answer(answers.get(), errors.clone());
+                Box::pin(async { answer })
+            });
+            (answered.await.map_err(|failure| failure.message), calls.get(), begun.elapsed().as_secs())
+        };
+        let soon = |call, [silent, _]: [Error; 2]| if call == 3 { Ok(()) } else { Err(silent) };
+        assert_eq!(outcome(soon).await, (Ok(()), 3, 3));
+        assert_eq!(outcome(|_, [_, denied]| Err(denied)).await, (Err(denied.to_string()), 1, 0));
+        assert_eq!(outcome(|_, [silent, _]| Err(silent)).await, (Err(silent.to_string()), 7, 63));
     }
 
     #[test]
