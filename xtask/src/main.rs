@@ -25,7 +25,8 @@ usage: cargo xtask COMMAND
   mutants [WORDS]         takes one safety rule at a time out of the coordination and the window protocol: the simulation
                           must find each; or only those with WORDS in their names
   calibrate [SERIES]      the detector's false alarms and power on series made for it, as in docs/scores.md
-  scenarios [DAYS]        what findings are worth: incidents of every kind on made-up zones, and days of nothing, as in
+  scenarios [DAYS [SEED [RATE]]]
+                          what findings are worth: incidents of every kind on made-up zones, and days of nothing, as in
                           docs/findings.md
   nab DIR                 the detector's score on the Numenta Anomaly Benchmark, a copy of which is in DIR
   tools                   only installs the pinned test tools into .cache/tools

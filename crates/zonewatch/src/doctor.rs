@@ -203,7 +203,7 @@ pub async fn examine(config: &Config, options: &Options, tell: &mut dyn FnMut(St
     let (mut source, mut leases) = (stream::Source::default(), false);
     let out = &mut findings;
     within(deadline, "stream", out, async |out| {
-        source = stream::examine("stream", &inspect, &*ports.stream, out).await
+        source = stream::examine("stream", &inspect, &*ports.stream, out).await;
     })
     .await;
     within(deadline, "outlet", out, async |out| outlets::examine(&inspect, &clients, config, out).await).await;
