@@ -60,7 +60,7 @@ mod tests {
         format!("      - eval_time: 1m\n        alertname: {name}\n        exp_alerts:{alerts}\n")
     }
 
-    fn test(cases: &[String]) -> String {
+    fn test(cases: &[&str]) -> String {
         format!("tests:\n  - interval: 1m\n    alert_rule_test:\n{}", cases.concat())
     }
 
@@ -68,11 +68,11 @@ mod tests {
     fn an_alert_needs_a_test_of_either_sort() {
         let fires = case("ZonewatchX", "\n          - exp_labels:\n              severity: info");
         let (silent, unknown) = (case("ZonewatchX", " []"), case("ZonewatchY", " []"));
-        let faults = |cases: &[String]| both(&sample(SOUND, &test(cases)));
-        assert_eq!(faults(&[fires.clone(), silent.clone()]), Vec::<String>::new());
-        assert_eq!(faults(&[fires.clone()]), ["ZonewatchX: no test in which it keeps silent"]);
-        assert_eq!(faults(&[silent.clone()]), ["ZonewatchX: no test in which it fires"]);
-        assert_eq!(faults(&[fires, silent, unknown]), ["ZonewatchY: tested, and there is no such alert"]);
+        let faults = |cases: &[&str]| both(&sample(SOUND, &test(cases)));
+        assert_eq!(faults(&[&fires, &silent]), Vec::<String>::new());
+        assert_eq!(faults(&[&fires]), ["ZonewatchX: no test in which it keeps silent"]);
+        assert_eq!(faults(&[&silent]), ["ZonewatchX: no test in which it fires"]);
+        assert_eq!(faults(&[&fires, &silent, &unknown]), ["ZonewatchY: tested, and there is no such alert"]);
     }
 
     #[test]
@@ -86,7 +86,7 @@ mod tests {
     }
 
     fn order_of(rules: &str, order: &str) -> Vec<String> {
-        let file = format!("group_eval_order: {order}\n{}", test(&[case("ZonewatchX", " []")]));
+        let file = format!("group_eval_order: {order}\n{}", test(&[&case("ZonewatchX", " []")]));
         super::order(&sample(rules, &file))
     }
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use zonewatch_tests::emulators::wait_for;
 use zonewatch_tests::fleet::{PATIENCE, Worker, free_ports};
 use zonewatch_tests::http;
+use zonewatch_tests::listeners::outside_loopback;
 use zonewatch_tests::program::{Folder, Process};
 use zonewatch_tests::tidy::root;
 
@@ -58,6 +59,9 @@ impl Monitoring {
             let listens = http::get(&format!("http://{}/-/ready", self.addresses[1])).ok()?.status == 200;
             (known == workers && told == 1 && listens).then_some(())
         });
+        for process in [&self.prometheus, &self.alertmanager] {
+            assert_eq!(outside_loopback(process.id()), Vec::<String>::new());
+        }
     }
 
     /// The first notification of this alert.
