@@ -8,6 +8,8 @@
 mod acknowledged;
 mod histogram;
 mod log;
+#[cfg(test)]
+mod rules_test;
 mod shard_series;
 #[cfg(test)]
 mod table_test;
