@@ -9,7 +9,7 @@ variable "zones" {
   default     = {}
 
   validation {
-    condition     = alltrue([for name, id in var.zones : can(regex("^[^.].*[^.]$", name)) && can(regex("^Z[A-Z0-9]+$", id))])
+    condition     = alltrue([for name, id in var.zones : can(regex("^[^.].*[^.]$", name)) && can(regex("^[A-Z0-9]+$", id))])
     error_message = "Zones are { \"example.com\" = \"Z0123456789ABCDEFGHIJ\" }: names without a dot at either end, ids as Route 53 shows them."
   }
 }
