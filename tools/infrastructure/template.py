@@ -88,6 +88,36 @@ def retention(template):
             yield f"{name}: neither DeletionPolicy nor UpdateReplacePolicy may be left to chance"
 
 
+def tables(template):
+    """Leases can be had back, and rows of dead workers go away. The emulator keeps neither setting."""
+    for name, table in of_type(template, "AWS::DynamoDB::Table"):
+        recovery = table.get("PointInTimeRecoverySpecification", {}).get("PointInTimeRecoveryEnabled")
+        expiry = table.get("TimeToLiveSpecification", {})
+        key = table["KeySchema"][0]["AttributeName"]
+        if key == "leaseKey" and (recovery is not True or table.get("DeletionProtectionEnabled") is not True):
+            yield f"{name}: leases without point-in-time recovery, or without protection"
+        if key == "worker" and (expiry.get("Enabled") is not True or expiry.get("AttributeName") != "expires"):
+            yield f"{name}: rows of dead workers stay"
+
+
+def lifecycles(template):
+    """Old versions go away in the end."""
+    for name, bucket in of_type(template, "AWS::S3::Bucket"):
+        rules = bucket.get("LifecycleConfiguration", {}).get("Rules", [])
+        if "VersioningConfiguration" in bucket and not any("NoncurrentVersionExpiration" in rule for rule in rules):
+            yield f"{name}: old versions stay for ever"
+
+
+def network(template):
+    """Every subnet has both kinds of addresses; nobody calls into a private one."""
+    for name, subnet in of_type(template, "AWS::EC2::Subnet"):
+        if not subnet.get("CidrBlock") or not subnet.get("Ipv6CidrBlock"):
+            yield f"{name}: a subnet without IPv4 or without IPv6"
+    for name, route in of_type(template, "AWS::EC2::Route"):
+        if route["RouteTableId"] == {"Ref": "PrivateRoutes"} and "EgressOnlyInternetGatewayId" not in route:
+            yield f"{name}: a private subnet that can be called from outside"
+
+
 def deliveries(template):
     """Objects are partitioned by date and compressed; what failed lies apart. Firehose needs an error prefix then."""
     for name, delivery in of_type(template, "AWS::KinesisFirehose::DeliveryStream"):
@@ -169,7 +199,9 @@ def page_function(template, source):
             yield f"{name}: FunctionCode is not deploy/cdn/index.js"
 
 
-RULES = (subscriptions, root_objects, encryption, retention, deliveries, alarms, tasks)
+RULES = (
+    subscriptions, root_objects, encryption, retention, tables, lifecycles, network, deliveries, alarms, tasks,
+)
 
 
 def faults():

@@ -64,6 +64,22 @@ class Rules(unittest.TestCase):
         del changed["Resources"]["Leases"]["DeletionPolicy"]
         self.one_fault(checks.retention, changed, "Leases: ")
 
+    def test_leases_that_are_lost_and_rows_that_stay_are_found(self):
+        for name, key in [
+            ("Leases", "PointInTimeRecoverySpecification"),
+            ("RollupLeases", "DeletionProtectionEnabled"),
+            ("RollupWorkers", "TimeToLiveSpecification"),
+        ]:
+            self.one_fault(checks.tables, broken(name, lambda it, key=key: it.pop(key)), f"{name}: ")
+
+    def test_versions_that_stay_are_found(self):
+        self.one_fault(checks.lifecycles, broken("Snapshots", lambda it: it.pop("LifecycleConfiguration")), "stay for ever")
+
+    def test_a_network_of_one_kind_or_an_open_one_is_found(self):
+        self.one_fault(checks.network, broken("PublicB", lambda it: it.pop("Ipv6CidrBlock")), "without IPv6")
+        changed = broken("PrivateIpv6", lambda it: it.update(GatewayId=it.pop("EgressOnlyInternetGatewayId")))
+        self.one_fault(checks.network, changed, "called from outside")
+
     def test_deliveries_without_dates_or_error_prefix_are_found(self):
         s3 = "ExtendedS3DestinationConfiguration"
         for change in (

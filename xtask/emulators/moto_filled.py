@@ -1,4 +1,4 @@
-"""moto_server with three gaps filled that keep Terraform's provider from creating what AWS would create.
+"""moto_server with four gaps filled that keep our templates from creating what they would create on AWS.
 
     python moto_filled.py [ARGUMENT...]
 
@@ -45,11 +45,18 @@ def query_logging_takes_plain_arns(create):
     return created
 
 
+def query_logging_of_a_zone(self, hosted_zone_id=None, next_token=None, max_results=None):
+    """moto looks for the zone under another form of its id, and then lists those of all zones."""
+    configs = self.query_logging_configs.values()
+    return [config for config in configs if hosted_zone_id in (None, config.hosted_zone_id)], None
+
+
 ApplicationAutoScalingResponse.list_tags_for_resource = tags_of_scalable_targets
 Subnet.ipv6_cidr_block_association_set = property(ipv6_of_subnet)
 Route53Backend.create_query_logging_config = query_logging_takes_plain_arns(
     Route53Backend.create_query_logging_config
 )
+Route53Backend.list_query_logging_configs = query_logging_of_a_zone
 
 if __name__ == "__main__":
     main()

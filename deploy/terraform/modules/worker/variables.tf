@@ -16,7 +16,7 @@ variable "image" {
 variable "program" {
   description = "Path of the program inside the image, for the container's health check."
   type        = string
-  default     = "/zonewatch"
+  default     = "/usr/bin/zonewatch"
 }
 
 variable "architecture" {
