@@ -1,8 +1,9 @@
-// A CloudFront function (runtime cloudfront-js-2.0) on viewer requests: paths of directories become those of their index
-// documents, which S3 does not do behind CloudFront. `/` -> `/index.html`, `/zones` and `/zones/` -> `/zones/index.html`.
+// A CloudFront function (runtime cloudfront-js-2.0) on viewer requests: paths of directories become those of their
+// index documents, which S3 does not do behind CloudFront: `/` to `/index.html`, `/zones` and `/zones/` to
+// `/zones/index.html`.
 //
-// A zone's page is a directory named like the zone, so a dot makes no file: only endings that the page's own files have
-// do, none of which is a top-level domain. Query strings are no part of `uri`.
+// A zone's page is a directory named like the zone, so a dot makes no file: only endings that the page's own files
+// have do, none of which is a top-level domain. Query strings are no part of `uri`.
 
 const FILE = /\.(css|gz|html|ico|js|json|ndjson|png|svg|txt|webmanifest|woff2|xml)$/i;
 

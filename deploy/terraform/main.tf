@@ -3,8 +3,11 @@
 locals {
   tags = merge({ Application = "zonewatch", Fleet = var.name }, var.tags)
 
-  vpc_id     = var.create_network ? module.network[0].vpc_id : var.vpc_id
-  subnet_ids = var.create_network ? (var.public_workers ? module.network[0].public_subnet_ids : module.network[0].private_subnet_ids) : var.subnet_ids
+  # Kubernetes brings its own network.
+  make_network = var.create_network && var.workers_on == "ecs"
+
+  vpc_id     = local.make_network ? module.network[0].vpc_id : var.vpc_id
+  subnet_ids = local.make_network ? (var.public_workers ? module.network[0].public_subnet_ids : module.network[0].private_subnet_ids) : var.subnet_ids
 }
 
 module "streams" {
@@ -58,7 +61,7 @@ module "delivery" {
 
 module "network" {
   source = "./modules/network"
-  count  = var.create_network ? 1 : 0
+  count  = local.make_network ? 1 : 0
 
   name                = var.name
   ipv4_cidr           = var.ipv4_cidr
@@ -67,29 +70,15 @@ module "network" {
   tags                = local.tags
 }
 
-module "worker" {
-  source = "./modules/worker"
+# What a worker is told and may do, wherever it runs.
+module "program" {
+  source = "./modules/program"
 
-  name                    = var.name
-  image                   = var.image
-  architecture            = var.architecture
-  cpu                     = var.cpu
-  memory_mib              = var.memory_mib
-  workers_min             = var.workers_min
-  workers_max             = var.workers_max
-  spot                    = var.spot
-  cluster_name            = var.cluster_name
-  vpc_id                  = local.vpc_id
-  subnet_ids              = local.subnet_ids
-  assign_public_ip        = var.public_workers
-  scraper_security_groups = var.scraper_security_groups
-  use_dualstack_endpoint  = var.use_dualstack_endpoint
-  settings                = var.settings
-  beside_kcl              = var.beside_kcl
-  allow_doctor            = var.allow_doctor
-  logs_kms_key_arn        = var.logs_kms_key_arn
-  kms_key_arn             = var.kms_key_arn
-  tags                    = local.tags
+  name                   = var.name
+  use_dualstack_endpoint = var.use_dualstack_endpoint
+  beside_kcl             = var.beside_kcl
+  allow_doctor           = var.allow_doctor
+  kms_key_arn            = var.kms_key_arn
 
   source_stream_name         = module.streams.source_name
   source_stream_arn          = module.streams.source_arn
@@ -110,6 +99,43 @@ module "worker" {
   } : null
 }
 
+module "worker" {
+  source = "./modules/worker"
+  count  = var.workers_on == "ecs" ? 1 : 0
+
+  name                    = var.name
+  image                   = var.image
+  architecture            = var.architecture
+  cpu                     = var.cpu
+  memory_mib              = var.memory_mib
+  workers_min             = var.workers_min
+  workers_max             = var.workers_max
+  spot                    = var.spot
+  cluster_name            = var.cluster_name
+  vpc_id                  = local.vpc_id
+  subnet_ids              = local.subnet_ids
+  assign_public_ip        = var.public_workers
+  scraper_security_groups = var.scraper_security_groups
+  settings                = module.program.settings
+  more_settings           = var.settings
+  policy_json             = module.program.policy_json
+  logs_kms_key_arn        = var.logs_kms_key_arn
+  tags                    = local.tags
+}
+
+module "kubernetes_role" {
+  source = "./modules/kubernetes-role"
+  count  = var.workers_on == "kubernetes" ? 1 : 0
+
+  name              = var.name
+  policy_json       = module.program.policy_json
+  namespace         = var.kubernetes.namespace
+  service_account   = var.kubernetes.service_account
+  cluster_name      = var.kubernetes.cluster_name
+  oidc_provider_arn = var.kubernetes.oidc_provider_arn
+  tags              = local.tags
+}
+
 module "alarms" {
   source = "./modules/alarms"
 
@@ -123,11 +149,14 @@ module "alarms" {
   table_names        = module.state.table_names
   delivery_streams   = module.delivery.names
   opensearch_outlets = module.delivery.to_opensearch ? module.delivery.record_outlets : []
-  cluster_name       = module.worker.cluster_name
-  service_name       = module.worker.service_name
-  workers_min        = var.workers_min
-  error_metric       = module.worker.error_metric
   tags               = local.tags
+
+  service = var.workers_on != "ecs" ? null : {
+    cluster_name = module.worker[0].cluster_name
+    name         = module.worker[0].service_name
+    workers_min  = var.workers_min
+    error_metric = module.worker[0].error_metric
+  }
 }
 
 module "page" {

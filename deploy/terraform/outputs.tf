@@ -33,34 +33,44 @@ output "delivery_streams" {
   value       = module.delivery.names
 }
 
+output "worker_settings" {
+  description = "Environment variables of a worker, wherever it runs."
+  value       = module.program.settings
+}
+
+output "worker_policy" {
+  description = "What a worker may do, as an IAM policy."
+  value       = module.program.policy_json
+}
+
+output "worker_role_arn" {
+  description = "The role in which workers call AWS; null if they are elsewhere."
+  value       = one(concat(module.worker[*].task_role_arn, module.kubernetes_role[*].role_arn))
+}
+
 output "cluster_name" {
-  description = "The ECS cluster."
-  value       = module.worker.cluster_name
+  description = "The ECS cluster; null without ECS."
+  value       = one(module.worker[*].cluster_name)
 }
 
 output "service_name" {
-  description = "The ECS service."
-  value       = module.worker.service_name
+  description = "The ECS service; null without ECS."
+  value       = one(module.worker[*].service_name)
 }
 
 output "task_definition_arn" {
-  description = "The task definition, also for a task that runs `zonewatch doctor`."
-  value       = module.worker.task_definition_arn
-}
-
-output "task_role_arn" {
-  description = "The role in which workers call AWS."
-  value       = module.worker.task_role_arn
+  description = "The task definition, also for a task that runs `zonewatch doctor`; null without ECS."
+  value       = one(module.worker[*].task_definition_arn)
 }
 
 output "worker_log_group" {
-  description = "The workers' log."
-  value       = module.worker.log_group_name
+  description = "The workers' log; null without ECS."
+  value       = one(module.worker[*].log_group_name)
 }
 
 output "worker_security_group_id" {
-  description = "The workers' security group."
-  value       = module.worker.security_group_id
+  description = "The workers' security group; null without ECS."
+  value       = one(module.worker[*].security_group_id)
 }
 
 output "worker_subnet_ids" {

@@ -110,9 +110,37 @@ variable "logs_kms_key_arn" {
 
 # Workers
 
-variable "image" {
-  description = "The image with the program, by digest or by a tag that is never moved."
+variable "workers_on" {
+  description = "Where workers run: ecs (Fargate, made here), kubernetes (only their role is made here; deploy/kubernetes has the rest), or elsewhere (the outputs worker_settings and worker_policy say what they need)."
   type        = string
+  default     = "ecs"
+
+  validation {
+    condition     = contains(["ecs", "kubernetes", "elsewhere"], var.workers_on)
+    error_message = "ecs, kubernetes or elsewhere."
+  }
+}
+
+variable "kubernetes" {
+  description = "For workers on Kubernetes: their namespace and service account, and either the EKS cluster (Pod Identity) or its OIDC provider (IAM roles for service accounts)."
+  type = object({
+    namespace         = optional(string, "zonewatch")
+    service_account   = optional(string, "zonewatch")
+    cluster_name      = optional(string)
+    oidc_provider_arn = optional(string)
+  })
+  default = {}
+}
+
+variable "image" {
+  description = "The image with the program, by digest or by a tag that is never moved. Workers on ECS need one."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.image != null || var.workers_on != "ecs"
+    error_message = "Workers on ECS need an image."
+  }
 }
 
 variable "architecture" {

@@ -19,7 +19,8 @@ DRAIN_SECS_MAX = 10
 
 
 def told(it):
-    """The task's environment, with addresses of this machine: an emulator has no dual-stack names, and ports must be free."""
+    """The task's environment, with addresses of this machine: an emulator has no dual-stack names, and ports must be
+    free."""
     (container,) = sabotage.task(it)["containerDefinitions"]
     settings = readback_service.environment(container)
     del settings["AWS_USE_DUALSTACK_ENDPOINT"]

@@ -43,7 +43,11 @@ def query_logging(it):
     for zone, zone_id in it.zones.items():
         group = f"/aws/route53/{zone}"
         arn = it.arn("logs", f"log-group:{group}")
-        found = [held for held in logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"] if held["logGroupName"] == group]
+        found = [
+            held
+            for held in logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]
+            if held["logGroupName"] == group
+        ]
         if not found or not found[0].get("retentionInDays"):
             yield f"{group}: no log group that forgets in the end"
             continue
@@ -59,7 +63,9 @@ def query_logging(it):
         if it.keeps("distribution") and filters[0].get("distribution") != "Random":
             yield f"{group}: the subscription does not spread records"
         yield from may(it, filters[0]["roleArn"], {"kinesis:PutRecord"}, it.arn("kinesis", f"stream/{it.app}-source"))
-    policies = [json.loads(policy["policyDocument"]) for policy in logs.describe_resource_policies()["resourcePolicies"]]
+    policies = [
+        json.loads(policy["policyDocument"]) for policy in logs.describe_resource_policies()["resourcePolicies"]
+    ]
     statements = [one for policy in policies for one in listed(policy["Statement"])]
     if not any(lets_route53_write(it, one) for one in statements):
         yield f"no resource policy lets Route 53, and only for zones of this account, write: {statements}"
@@ -96,7 +102,12 @@ def streams(it):
 
 def tables(it):
     dynamodb = it.client("dynamodb")
-    for name, key in [(it.app, "leaseKey"), (f"{it.app}-rollup", "leaseKey"), (f"{it.app}-state", "worker"), (f"{it.app}-rollup-state", "worker")]:
+    for name, key in [
+        (it.app, "leaseKey"),
+        (f"{it.app}-rollup", "leaseKey"),
+        (f"{it.app}-state", "worker"),
+        (f"{it.app}-rollup-state", "worker"),
+    ]:
         try:
             table = dynamodb.describe_table(TableName=name)["Table"]
         except dynamodb.exceptions.ResourceNotFoundException:
@@ -152,7 +163,10 @@ def buckets(it):
         if kind == "page" or not it.keeps("lifecycle"):
             continue
         rules = s3.get_bucket_lifecycle_configuration(Bucket=name)["Rules"]
-        if not any(rule["Status"] == "Enabled" and rule.get("NoncurrentVersionExpiration", {}).get("NoncurrentDays") for rule in rules):
+        if not any(
+            rule["Status"] == "Enabled" and rule.get("NoncurrentVersionExpiration", {}).get("NoncurrentDays")
+            for rule in rules
+        ):
             yield f"{name}: old versions stay for ever: {rules}"
 
 
@@ -179,11 +193,18 @@ def deliveries(it):
             continue
         if found["DeliveryStreamType"] != "DirectPut" or found["DeliveryStreamStatus"] != "ACTIVE":
             yield f"{name}: {found['DeliveryStreamType']}, {found['DeliveryStreamStatus']}"
-        if it.keeps("delivery encryption") and found.get("DeliveryStreamEncryptionConfiguration", {}).get("Status") != "ENABLED":
+        if (
+            it.keeps("delivery encryption")
+            and found.get("DeliveryStreamEncryptionConfiguration", {}).get("Status") != "ENABLED"
+        ):
             yield f"{name}: it is not encrypted"
         target = found["Destinations"][0].get("ExtendedS3DestinationDescription") or {}
         is_dated = target.get("Prefix", "").startswith(f"{outlet}/year=!{{timestamp:yyyy}}/")
-        if not is_dated or target.get("CompressionFormat") != "GZIP" or target["BucketARN"] != f"arn:aws:s3:::{it.bucket('archive')}":
+        if (
+            not is_dated
+            or target.get("CompressionFormat") != "GZIP"
+            or target["BucketARN"] != f"arn:aws:s3:::{it.bucket('archive')}"
+        ):
             yield f"{name}: it delivers to {target}"
         if not target.get("ErrorOutputPrefix", "").startswith(f"errors/{outlet}/!{{firehose:error-output-type}}/"):
             yield f"{name}: what fails has no prefix of its own"

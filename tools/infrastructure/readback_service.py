@@ -23,7 +23,11 @@ def service(it):
     for key, value in wanted.items():
         if container.get(key) != value:
             yield f"{it.app}: {key} of its container is {container.get(key)}, not {value}"
-    if it.keeps("health check") and container.get("healthCheck", {}).get("command") != ["CMD", "/usr/bin/zonewatch", "health"]:
+    if it.keeps("health check") and container.get("healthCheck", {}).get("command") != [
+        "CMD",
+        "/usr/bin/zonewatch",
+        "health",
+    ]:
         yield f"{it.app}: nobody looks whether a worker lives: {container.get('healthCheck')}"
     group = container["logConfiguration"]["options"]["awslogs-group"]
     if not it.client("logs").describe_log_groups(logGroupNamePrefix=group)["logGroups"]:
@@ -73,7 +77,10 @@ def of(service, names):
 def role(it, arn):
     """A worker may do its work on what was made, and nothing on everything."""
     bucket = f"arn:aws:s3:::{it.bucket('snapshots')}"
-    needs = {bucket: {"s3:ListBucket"}, f"{bucket}/{it.app}/x": {f"s3:{verb}Object" for verb in ("Get", "Put", "Delete")}}
+    needs = {
+        bucket: {"s3:ListBucket"},
+        f"{bucket}/{it.app}/x": {f"s3:{verb}Object" for verb in ("Get", "Put", "Delete")},
+    }
     for stream, more in [("source", set()), ("rollup", {"PutRecords"})]:
         needs[it.arn("kinesis", f"stream/{it.app}-{stream}")] = of("kinesis", READS | more)
     for table in (it.app, f"{it.app}-rollup"):
@@ -154,7 +161,10 @@ def network(it, endpoints):
             if len(subnet.get("Ipv6CidrBlockAssociationSet", [])) != 1:
                 yield f"{subnet['SubnetId']}: no IPv6"
     yield from routes(it, ec2.describe_route_tables(Filters=vpc)["RouteTables"])
-    found = {endpoint["ServiceName"].removeprefix("com.amazonaws.us-east-1.") for endpoint in ec2.describe_vpc_endpoints(Filters=vpc)["VpcEndpoints"]}
+    found = {
+        endpoint["ServiceName"].removeprefix("com.amazonaws.us-east-1.")
+        for endpoint in ec2.describe_vpc_endpoints(Filters=vpc)["VpcEndpoints"]
+    }
     if found != endpoints:
         yield f"endpoints of the VPC: {sorted(found)}, not {sorted(endpoints)}"
     for group in ec2.describe_security_groups(Filters=vpc)["SecurityGroups"]:
@@ -193,7 +203,9 @@ def page(it):
         yield f"the page: its origin is {origin}"
     behavior = config["DefaultCacheBehavior"]
     functions = behavior.get("FunctionAssociations", {}).get("Items", [])
-    if [one["EventType"] for one in functions] != ["viewer-request"] or behavior["ViewerProtocolPolicy"] != "redirect-to-https":
+    if [one["EventType"] for one in functions] != ["viewer-request"] or behavior[
+        "ViewerProtocolPolicy"
+    ] != "redirect-to-https":
         yield f"the page: {behavior}"
     code = cloudfront.get_function(Name=f"{it.app}-index", Stage="LIVE")["FunctionCode"].read().decode()
     if code.strip() != FUNCTION.read_text().strip():

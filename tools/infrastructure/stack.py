@@ -2,9 +2,9 @@
 
     ZONEWATCH_TEST_AWS=URL ZONEWATCH_TEST_MOTO=URL ZONEWATCH_BIN=PROGRAM python stack.py
 
-ministack creates nearly every kind in the template, and runs the function that turns query logging on; Route 53 is played
-by moto, since ministack has no query logging. What has to be left out is printed: nothing but cfn-lint and template.py
-looks at that.
+ministack creates nearly every kind in the template, and runs the function that turns query logging on; Route 53 is
+played by moto, since ministack has no query logging. What has to be left out is printed: nothing but cfn-lint and
+template.py looks at that.
 """
 
 import copy
@@ -30,11 +30,26 @@ UNKNOWN = (
 )
 # ... and what it does not keep of those that it knows.
 FORGETS = frozenset(
-    {"ipv6", "stream encryption", "table encryption", "point-in-time recovery", "time to live", "lifecycle", "health check"}
+    {
+        "ipv6",
+        "stream encryption",
+        "table encryption",
+        "point-in-time recovery",
+        "time to live",
+        "lifecycle",
+        "health check",
+    }
 )
 # What doctor asks and ministack does not say.
 UNKNOWN_TO_DOCTOR = {"LeaseOwnerToLeaseKeyIndex", "time to live"}
-MORE_ALARMS = {"leases-throttled", "beats-throttled", "records-stale", "findings-stale", "delivery-throttled", "source-throttled"}
+MORE_ALARMS = {
+    "leases-throttled",
+    "beats-throttled",
+    "records-stale",
+    "findings-stale",
+    "delivery-throttled",
+    "source-throttled",
+}
 ENDPOINTS = {"s3", "dynamodb", "logs", "ecr.api", "ecr.dkr"}
 PATIENCE_SECS = 180
 
@@ -96,7 +111,11 @@ class Stacks:
 
     def reasons(self, name):
         events = self.client.describe_stack_events(StackName=name)["StackEvents"]
-        return [f"{one['LogicalResourceId']}: {one.get('ResourceStatusReason')}" for one in events if "FAILED" in one["ResourceStatus"]]
+        return [
+            f"{one['LogicalResourceId']}: {one.get('ResourceStatusReason')}"
+            for one in events
+            if "FAILED" in one["ResourceStatus"]
+        ]
 
     def kinds(self, name):
         found = self.client.describe_stack_resources(StackName=name)["StackResources"]
@@ -105,27 +124,39 @@ class Stacks:
 
 def zone_of(moto, name):
     """A hosted zone, and in moto the log group without which it turns no query logging on."""
-    route53, logs = (boto3.client(service, endpoint_url=moto, region_name="us-east-1") for service in ("route53", "logs"))
+    route53, logs = (
+        boto3.client(service, endpoint_url=moto, region_name="us-east-1") for service in ("route53", "logs")
+    )
     logs.create_log_group(logGroupName=f"/aws/route53/{name}")
     return route53.create_hosted_zone(Name=name, CallerReference=name)["HostedZone"]["Id"].rsplit("/", 1)[-1]
 
 
 def wanted(body, parameters):
     """Resources that must be there with these parameters."""
-    off = {"HasOpenSearch", "HasScraper", "HasDataEndpoints"} | ({"HasPage"} if parameters.get("Page") != "true" else set())
+    off = {"HasOpenSearch", "HasScraper", "HasDataEndpoints"} | (
+        {"HasPage"} if parameters.get("Page") != "true" else set()
+    )
     return {name for name, one in body["Resources"].items() if one.get("Condition") not in off}
 
 
 def created(stacks, it, body):
     parameters = {
-        "AppName": it.app, "HostedZoneId": next(iter(it.zones.values())), "HostedZoneName": next(iter(it.zones)), "Page": "true",
-        "Image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/zonewatch:0.1.0", "AlarmEmail": "oncall@example.com",
+        "AppName": it.app,
+        "HostedZoneId": next(iter(it.zones.values())),
+        "HostedZoneName": next(iter(it.zones)),
+        "Page": "true",
+        "Image": "123456789012.dkr.ecr.us-east-1.amazonaws.com/zonewatch:0.1.0",
+        "AlarmEmail": "oncall@example.com",
     }
     stack = stacks.create(it.app, body, **parameters)
     if stack["StackStatus"] != "CREATE_COMPLETE":
         raise Failed(f"{stack['StackStatus']}: {stacks.reasons(it.app)}")
     held = stacks.kinds(it.app)
-    lost = [name for name in sorted(wanted(body, parameters)) if name not in held or not held[name].get("PhysicalResourceId")]
+    lost = [
+        name
+        for name in sorted(wanted(body, parameters))
+        if name not in held or not held[name].get("PhysicalResourceId")
+    ]
     if lost:
         raise Failed(f"CREATE_COMPLETE, and yet not there: {lost}")
     return len(held)
@@ -158,8 +189,12 @@ def refused(stacks, it, body, moto):
     arn = it.arn("logs", "log-group:/elsewhere")
     route53 = it.client("route53")
     route53.create_query_logging_config(HostedZoneId=zone, CloudWatchLogsLogGroupArn=arn)
-    stack = stacks.create("second", body, AppName="second", HostedZoneId=zone, HostedZoneName="logged.example", Image="image:1")
-    if "ROLLBACK" not in stack["StackStatus"] or not any("is logged to" in reason for reason in stacks.reasons("second")):
+    stack = stacks.create(
+        "second", body, AppName="second", HostedZoneId=zone, HostedZoneName="logged.example", Image="image:1"
+    )
+    if "ROLLBACK" not in stack["StackStatus"] or not any(
+        "is logged to" in reason for reason in stacks.reasons("second")
+    ):
         yield f"a zone that is logged elsewhere: {stack['StackStatus']}, {stacks.reasons('second')}"
     left = route53.list_query_logging_configs(HostedZoneId=zone)["QueryLoggingConfigs"]
     if [config["CloudWatchLogsLogGroupArn"] for config in left] != [arn]:
@@ -186,7 +221,9 @@ def main():
         raise Failed("\n".join(faults))
     print("deleted: query logging is off, leases and buckets are kept")
 
-    broken = readback.Deployed("broken", {"broken.example": zone_of(moto, "broken.example")}, ministack, {"route53": moto}, FORGETS)
+    broken = readback.Deployed(
+        "broken", {"broken.example": zone_of(moto, "broken.example")}, ministack, {"route53": moto}, FORGETS
+    )
     created(stacks, broken, body)
     sabotage.noticed(broken, MORE_ALARMS, ENDPOINTS)
 

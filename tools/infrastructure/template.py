@@ -200,7 +200,16 @@ def page_function(template, source):
 
 
 RULES = (
-    subscriptions, root_objects, encryption, retention, tables, lifecycles, network, deliveries, alarms, tasks,
+    subscriptions,
+    root_objects,
+    encryption,
+    retention,
+    tables,
+    lifecycles,
+    network,
+    deliveries,
+    alarms,
+    tasks,
 )
 
 

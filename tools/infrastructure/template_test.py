@@ -1,6 +1,6 @@
 """Each rule of template.py finds its fault, and cfn-lint the faults that are left to it.
 
-    python template_test.py
+python template_test.py
 """
 
 import copy
@@ -43,7 +43,9 @@ class Rules(unittest.TestCase):
 
     def test_a_root_object_with_a_slash_is_found(self):
         for value in ("/index.html", ""):
-            changed = broken("PageDistribution", lambda page, value=value: page["DistributionConfig"].update(DefaultRootObject=value))
+            changed = broken(
+                "PageDistribution", lambda page, value=value: page["DistributionConfig"].update(DefaultRootObject=value)
+            )
             self.one_fault(checks.root_objects, changed, "is no object's name")
 
     def test_what_is_not_encrypted_is_found(self):
@@ -73,7 +75,9 @@ class Rules(unittest.TestCase):
             self.one_fault(checks.tables, broken(name, lambda it, key=key: it.pop(key)), f"{name}: ")
 
     def test_versions_that_stay_are_found(self):
-        self.one_fault(checks.lifecycles, broken("Snapshots", lambda it: it.pop("LifecycleConfiguration")), "stay for ever")
+        self.one_fault(
+            checks.lifecycles, broken("Snapshots", lambda it: it.pop("LifecycleConfiguration")), "stay for ever"
+        )
 
     def test_a_network_of_one_kind_or_an_open_one_is_found(self):
         self.one_fault(checks.network, broken("PublicB", lambda it: it.pop("Ipv6CidrBlock")), "without IPv6")
@@ -102,7 +106,10 @@ class Rules(unittest.TestCase):
         self.one_fault(checks.tasks, unseen, "nobody looks")
 
     def test_an_action_of_no_service_is_found(self):
-        for text, count in [('"kinesis:GetRecord"', 1), ('["kinesis:GetRecords", "aws:SourceArn", "kms:ViaService"]', 0)]:
+        for text, count in [
+            ('"kinesis:GetRecord"', 1),
+            ('["kinesis:GetRecords", "aws:SourceArn", "kms:ViaService"]', 0),
+        ]:
             self.assertEqual(len(list(checks.actions(text, "x", KNOWN))), count, text)
         misspelt = json.dumps(GOOD["Resources"]).replace("dynamodb:UpdateItem", "dynamodb:UpdateItems")
         self.assertEqual(len(list(checks.actions(misspelt, "x", KNOWN))), 1)

@@ -2,9 +2,9 @@
 
     ZONEWATCH_TEST_MOTO=URL ZONEWATCH_TEST_AWS=URL ZONEWATCH_BIN=PROGRAM python terraform.py PLUGINS SCRATCH
 
-PLUGINS is a folder with the AWS provider (`terraform init -plugin-dir`), SCRATCH one to work in. The modules are applied
-as they are; only the example's provider is told how to speak to emulators. CloudFront is played by ministack, all else
-by moto.
+PLUGINS is a folder with the AWS provider (`terraform init -plugin-dir`), SCRATCH one to work in. The modules are
+applied as they are; only the example's provider is told how to speak to emulators. CloudFront is played by ministack,
+all else by moto.
 """
 
 import json
@@ -36,7 +36,11 @@ provider "aws" {
 # Alarms beside those of any deployment.
 MORE_ALARMS = {f"not-logged-{zone}" for zone in ZONES} | {f"not-arriving-{zone}" for zone in ZONES}
 MORE_ALARMS |= {f"delivery-{outlet}" for outlet in ("records", "quarantine", "windows", "findings")}
-MORE_ALARMS |= {"zonewatch-WriteThrottleEvents", "zonewatch-rollup-state-ReadThrottleEvents", "source-WriteProvisionedThroughputExceeded"}
+MORE_ALARMS |= {
+    "zonewatch-WriteThrottleEvents",
+    "zonewatch-rollup-state-ReadThrottleEvents",
+    "source-WriteProvisionedThroughputExceeded",
+}
 # What a second plan may still want to change: what these emulators do not say back, by kind and attribute.
 UNSAID = {
     "aws_appautoscaling_target": {"tags", "tags_all"},
@@ -44,13 +48,16 @@ UNSAID = {
     "aws_cloudwatch_log_group": {"kms_key_id", "log_group_class"},
     "aws_cloudwatch_log_subscription_filter": {"distribution"},
     "aws_ecs_service": {
-        "availability_zone_rebalancing", "capacity_provider_strategy", "deployment_controller", "enable_ecs_managed_tags",
+        "availability_zone_rebalancing",
+        "capacity_provider_strategy",
+        "deployment_controller",
+        "enable_ecs_managed_tags",
         "health_check_grace_period_seconds",
     },
     "aws_kinesis_stream": {"tags", "tags_all"},
     "aws_vpc_endpoint": {"ip_address_type"},
 }
-# Other ways to call the module. They are planned only: what they would make is the provider's and not an emulator's word.
+# Other ways to call the module. They are planned only: what they would make is the provider's word, not an emulator's.
 VARIANTS = {
     "smallest": {
         "zones": {},
@@ -62,6 +69,18 @@ VARIANTS = {
         "cluster_name": "mine",
         "allow_doctor": False,
     },
+    "kubernetes": {
+        "zones": {"example.com": "Z0123456789ABCDEFGHIJ"},
+        "workers_on": "kubernetes",
+        "kubernetes": {"cluster_name": "dns", "namespace": "observability"},
+    },
+    "service-accounts": {
+        "workers_on": "kubernetes",
+        "kubernetes": {
+            "oidc_provider_arn": "arn:aws:iam::000000000000:oidc-provider/oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE"
+        },
+    },
+    "elsewhere": {"workers_on": "elsewhere", "windows": False},
     "largest": {
         "zones": {"example.com": "Z0123456789ABCDEFGHIJ"},
         "source_shards": 4,
@@ -79,7 +98,10 @@ VARIANTS = {
             "subnet_ids": ["subnet-00000000000000001"],
             "security_group_ids": ["sg-00000000000000001"],
         },
-        "page": {"domain_names": ["dns.example.com"], "certificate_arn": "arn:aws:acm:us-east-1:000000000000:certificate/x"},
+        "page": {
+            "domain_names": ["dns.example.com"],
+            "certificate_arn": "arn:aws:acm:us-east-1:000000000000:certificate/x",
+        },
     },
 }
 
@@ -92,7 +114,11 @@ def terraform(folder, *arguments, codes=(0,)):
     """What terraform prints, if it ends with one of these codes."""
     run = subprocess.run(
         ["terraform", arguments[0], "-no-color", *arguments[1:]],
-        cwd=folder, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        stdin=subprocess.DEVNULL,
     )
     if run.returncode not in codes:
         said = "\n".join((run.stdout + run.stderr).strip().splitlines()[-40:])
@@ -104,7 +130,11 @@ def copied(scratch):
     """A copy of the modules to work in; the example's folder."""
     shutil.rmtree(scratch, ignore_errors=True)
     for folder in ("terraform", "cdn"):
-        shutil.copytree(ROOT / "deploy" / folder, scratch / "deploy" / folder, ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*"))
+        shutil.copytree(
+            ROOT / "deploy" / folder,
+            scratch / "deploy" / folder,
+            ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*"),
+        )
     return scratch / "deploy/terraform/examples/complete"
 
 
@@ -149,7 +179,11 @@ def planned_again(example):
             replaced.add(kind)
         changed = {key for key in after if before.get(key) != after[key] and key in before}
         # A query log hangs on its group.
-        if actions == ["no-op"] or changed <= unsaid or (kind == "aws_route53_query_log" and "aws_cloudwatch_log_group" in replaced):
+        if (
+            actions == ["no-op"]
+            or changed <= unsaid
+            or (kind == "aws_route53_query_log" and "aws_cloudwatch_log_group" in replaced)
+        ):
             continue
         yield f"{change['address']}: a second plan would {'/'.join(actions)} {sorted(changed - unsaid)}"
 
@@ -157,7 +191,11 @@ def planned_again(example):
 def spread(example):
     """moto does not keep a filter's distribution, so it is read where Terraform keeps what it sent."""
     state = json.loads(terraform(example, "show", "-json", "again"))["planned_values"]["root_module"]
-    found = [one["values"]["distribution"] for one in resources(state) if one["type"] == "aws_cloudwatch_log_subscription_filter"]
+    found = [
+        one["values"]["distribution"]
+        for one in resources(state)
+        if one["type"] == "aws_cloudwatch_log_subscription_filter"
+    ]
     if found != ["Random"] * len(ZONES):
         yield f"subscriptions spread records by {found}"
 
@@ -181,7 +219,9 @@ def variants(example, plugins):
 
 def main(plugins, scratch):
     moto, ministack = os.environ["ZONEWATCH_TEST_MOTO"], os.environ["ZONEWATCH_TEST_AWS"]
-    os.environ.update(CHECKPOINT_DISABLE="1", AWS_ENDPOINT_URL=moto, AWS_ENDPOINT_URL_CLOUDFRONT=ministack, TF_IN_AUTOMATION="1")
+    os.environ.update(
+        CHECKPOINT_DISABLE="1", AWS_ENDPOINT_URL=moto, AWS_ENDPOINT_URL_CLOUDFRONT=ministack, TF_IN_AUTOMATION="1"
+    )
     os.environ.pop("TF_CLI_CONFIG_FILE", None)
     example = copied(scratch)
     root_module(example, plugins, {})
@@ -194,7 +234,9 @@ def main(plugins, scratch):
     applied = terraform(example, "apply", "-input=false", "-auto-approve", "-parallelism=20")
     print(next(line for line in applied.splitlines() if line.startswith("Apply complete")))
 
-    it = readback.Deployed("zonewatch", zones, moto, {"cloudfront": ministack}, frozenset({"distribution", "delivery encryption"}))
+    it = readback.Deployed(
+        "zonewatch", zones, moto, {"cloudfront": ministack}, frozenset({"distribution", "delivery encryption"})
+    )
     endpoints = {"s3", "dynamodb", "logs", "ecr.api", "ecr.dkr"}
     faults = [*sabotage.everything(it, MORE_ALARMS, endpoints), *readback_service.scaling(it)]
     faults += [*planned_again(example), *spread(example)]

@@ -53,9 +53,7 @@ def query_logging_of_a_zone(self, hosted_zone_id=None, next_token=None, max_resu
 
 ApplicationAutoScalingResponse.list_tags_for_resource = tags_of_scalable_targets
 Subnet.ipv6_cidr_block_association_set = property(ipv6_of_subnet)
-Route53Backend.create_query_logging_config = query_logging_takes_plain_arns(
-    Route53Backend.create_query_logging_config
-)
+Route53Backend.create_query_logging_config = query_logging_takes_plain_arns(Route53Backend.create_query_logging_config)
 Route53Backend.list_query_logging_configs = query_logging_of_a_zone
 
 if __name__ == "__main__":

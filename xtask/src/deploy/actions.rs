@@ -61,7 +61,7 @@ fn called() -> BTreeSet<String> {
 
 /// What the role of the Terraform modules allows.
 fn terraform() -> BTreeSet<String> {
-    let text = fs::read_to_string(root().join("deploy/terraform/modules/worker/policy.tf")).unwrap();
+    let text = fs::read_to_string(root().join("deploy/terraform/modules/program/policy.tf")).unwrap();
     // Conditions look like actions, and comments name what is left out.
     let code = text.lines().map(|line| line.split('#').next().unwrap_or_default());
     code.filter(|line| !line.contains("variable = ")).flat_map(quoted).collect()

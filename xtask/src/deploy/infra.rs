@@ -61,7 +61,7 @@ fn terraform() -> Result<PathBuf, String> {
     version.arg("-version").env("CHECKPOINT_DISABLE", "1").env_remove("TF_CLI_CONFIG_FILE");
     let found = version.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
     if !found.is_ok_and(|status| status.success()) {
-        return Err("terraform is missing (install Terraform 1.5 or later)".to_owned());
+        return Err("terraform is missing (install Terraform 1.9 or later)".to_owned());
     }
     let named = std::env::var_os("ZONEWATCH_TERRAFORM_PLUGINS");
     let plugins = named.map_or_else(|| PathBuf::from(PLUGINS), PathBuf::from);

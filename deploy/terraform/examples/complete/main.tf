@@ -1,7 +1,7 @@
 # Everything, for two zones: copy this folder, change the values, and apply it.
 
 terraform {
-  required_version = ">= 1.5"
+  required_version = ">= 1.9"
 
   required_providers {
     aws = {

@@ -22,30 +22,34 @@ resource "aws_sns_topic_subscription" "email" {
 locals {
   actions = [aws_sns_topic.alarms.arn]
 
-  iterator_age = merge(
-    {
-      source = {
-        dimensions = var.consumer_name == null ? { StreamName = var.source_stream_name } : { StreamName = var.source_stream_name, ConsumerName = var.consumer_name }
-        metric     = var.consumer_name == null ? "GetRecords.IteratorAgeMilliseconds" : "SubscribeToShardEvent.MillisBehindLatest"
-        what       = "records of ${var.source_stream_name}"
-      }
-    },
-    var.rollup_stream_name == null ? {} : {
-      rollup = {
-        dimensions = { StreamName = var.rollup_stream_name }
-        metric     = "GetRecords.IteratorAgeMilliseconds"
-        what       = "digests on ${var.rollup_stream_name}"
-      }
-    },
+  streams = merge(
+    { source = var.source_stream_name },
+    var.rollup_stream_name == null ? {} : { rollup = var.rollup_stream_name },
   )
+
+  # Subscribers say how far behind they are by another metric, each consumer its own. Digests are always polled.
+  iterator_age = {
+    for kind, stream in local.streams : kind => {
+      what       = "${kind == "source" ? "records of" : "digests on"} ${stream}"
+      metric     = local.by_fan_out[kind] ? "SubscribeToShardEvent.MillisBehindLatest" : "GetRecords.IteratorAgeMilliseconds"
+      dimensions = merge({ StreamName = stream }, local.by_fan_out[kind] ? { ConsumerName = var.consumer_name } : {})
+    }
+  }
+  by_fan_out = { source = var.consumer_name != null, rollup = false }
 
   # A refused put delays query logs, a refused read delays workers, and both count in the same way.
-  throttles = merge(
-    { for metric in ["ReadProvisionedThroughputExceeded", "WriteProvisionedThroughputExceeded"] : "source-${metric}" => { stream = var.source_stream_name, metric = metric } },
-    var.rollup_stream_name == null ? {} : { for metric in ["ReadProvisionedThroughputExceeded", "WriteProvisionedThroughputExceeded"] : "rollup-${metric}" => { stream = var.rollup_stream_name, metric = metric } },
-  )
+  refusals = ["ReadProvisionedThroughputExceeded", "WriteProvisionedThroughputExceeded"]
+  throttles = merge([
+    for kind, stream in local.streams : {
+      for metric in local.refusals : "${kind}-${metric}" => { stream = stream, metric = metric }
+    }
+  ]...)
 
-  table_throttles = { for pair in setproduct(var.table_names, ["ReadThrottleEvents", "WriteThrottleEvents"]) : "${pair[0]}-${pair[1]}" => { table = pair[0], metric = pair[1] } }
+  table_throttles = merge([
+    for table in var.table_names : {
+      for metric in ["ReadThrottleEvents", "WriteThrottleEvents"] : "${table}-${metric}" => { table = table, metric = metric }
+    }
+  ]...)
 }
 
 resource "aws_cloudwatch_metric_alarm" "iterator_age" {

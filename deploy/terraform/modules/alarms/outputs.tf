@@ -14,9 +14,9 @@ output "alarm_names" {
     values(aws_cloudwatch_metric_alarm.opensearch_stale)[*].alarm_name,
     values(aws_cloudwatch_metric_alarm.delivery_throttled)[*].alarm_name,
     values(aws_cloudwatch_metric_alarm.table_throttled)[*].alarm_name,
-    aws_cloudwatch_metric_alarm.tasks.alarm_name,
-    aws_cloudwatch_metric_alarm.cpu.alarm_name,
-    aws_cloudwatch_metric_alarm.memory.alarm_name,
-    aws_cloudwatch_metric_alarm.errors.alarm_name,
+    aws_cloudwatch_metric_alarm.tasks[*].alarm_name,
+    aws_cloudwatch_metric_alarm.cpu[*].alarm_name,
+    aws_cloudwatch_metric_alarm.memory[*].alarm_name,
+    aws_cloudwatch_metric_alarm.errors[*].alarm_name,
   ]))
 }

@@ -60,27 +60,18 @@ variable "opensearch_outlets" {
   default     = []
 }
 
-variable "cluster_name" {
-  description = "The ECS cluster."
-  type        = string
-}
-
-variable "service_name" {
-  description = "The ECS service."
-  type        = string
-}
-
-variable "workers_min" {
-  description = "Workers that must run."
-  type        = number
-}
-
-variable "error_metric" {
-  description = "The metric that counts errors in the workers' log."
+variable "service" {
+  description = "The workers' ECS service, and the metric that counts errors in their log. Null: workers are elsewhere."
   type = object({
-    namespace = string
-    name      = string
+    cluster_name = string
+    name         = string
+    workers_min  = number
+    error_metric = object({
+      namespace = string
+      name      = string
+    })
   })
+  default = null
 }
 
 variable "tags" {

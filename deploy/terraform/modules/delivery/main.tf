@@ -9,7 +9,7 @@ locals {
   # Buffers are the delay and the size of objects: a finding is read within a minute or not at all, records by queries
   # that want few, large objects.
   outlets = merge(
-    { for number in range(var.record_streams) : local.record_keys[number] => { kind = "records", seconds = 300, mebibytes = 128 } },
+    { for key in local.record_keys : key => { kind = "records", seconds = 300, mebibytes = 128 } },
     { quarantine = { kind = "quarantine", seconds = 300, mebibytes = 16 } },
     var.windows ? {
       windows  = { kind = "windows", seconds = 300, mebibytes = 64 }

@@ -8,36 +8,16 @@ data "aws_region" "current" {}
 locals {
   cluster_name = var.cluster_name == null ? aws_ecs_cluster.this[0].name : var.cluster_name
 
-  # Half of the memory, less what the program itself needs (limits.held_bytes_max).
-  held_bytes_max = (var.memory_mib / 2 - 64) * 1024 * 1024
-
-  # What is not set here has its default; deploy/zonewatch.toml explains each key.
   settings = merge(
+    var.settings,
     {
-      ZONEWATCH_WORKER__APP                 = var.name
-      ZONEWATCH_SOURCE__STREAM              = var.source_stream_name
-      ZONEWATCH_SOURCE__RETRIEVAL           = var.consumer_name == null ? "polling" : "fan-out"
-      ZONEWATCH_LEASES__CREATE              = "false"
-      ZONEWATCH_RECORDS__DELIVERY_STREAMS   = join(",", var.records_delivery_streams)
-      ZONEWATCH_RECORDS__PACKING            = var.single_records ? "single" : "lines"
-      ZONEWATCH_QUARANTINE__DELIVERY_STREAM = var.quarantine_delivery_stream
-      ZONEWATCH_LIMITS__HELD_BYTES_MAX      = tostring(local.held_bytes_max)
+      # Half of the memory, less what the program itself needs.
+      ZONEWATCH_LIMITS__HELD_BYTES_MAX = tostring((var.memory_mib / 2 - 64) * 1024 * 1024)
       # Prometheus and the container's own check; the security group says who else comes through.
       ZONEWATCH_HTTP__OPERATIONS = "0.0.0.0:9464"
       ZONEWATCH_LOG__FORMAT      = "json"
     },
-    var.consumer_name == null ? {} : {
-      ZONEWATCH_SOURCE__CONSUMER = var.consumer_name
-    },
-    var.windows == null ? {} : {
-      ZONEWATCH_DETECT__ENABLED                 = "true"
-      ZONEWATCH_DETECT__ROLLUP_STREAM           = var.windows.rollup_stream_name
-      ZONEWATCH_DETECT__BUCKET                  = var.windows.bucket_name
-      ZONEWATCH_DETECT__WINDOWS_DELIVERY_STREAM = var.windows.delivery_stream
-    },
-    # Names of services that have IPv6 addresses too (kinesis.<Region>.api.aws).
-    var.use_dualstack_endpoint ? { AWS_USE_DUALSTACK_ENDPOINT = "true" } : {},
-    var.settings,
+    var.more_settings,
   )
 }
 

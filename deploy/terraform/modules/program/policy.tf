@@ -3,7 +3,11 @@
 # Left out on purpose, since this configuration makes everything itself (leases.create = false): dynamodb:CreateTable,
 # dynamodb:UpdateTimeToLive, kinesis:CreateStream, kinesis:RegisterStreamConsumer.
 
-data "aws_iam_policy_document" "task" {
+data "aws_caller_identity" "current" {}
+data "aws_partition" "current" {}
+data "aws_region" "current" {}
+
+data "aws_iam_policy_document" "worker" {
   statement {
     sid = "ReadQueryLogs"
     actions = [
@@ -169,17 +173,4 @@ data "aws_iam_policy_document" "task" {
       }
     }
   }
-}
-
-resource "aws_iam_role" "task" {
-  name_prefix        = "${var.name}-worker-"
-  description        = "What a Zonewatch worker may do"
-  assume_role_policy = data.aws_iam_policy_document.assumed_by_tasks.json
-  tags               = var.tags
-}
-
-resource "aws_iam_role_policy" "task" {
-  name   = "worker"
-  role   = aws_iam_role.task.id
-  policy = data.aws_iam_policy_document.task.json
 }
