@@ -174,7 +174,7 @@ variable "workers_max" {
 }
 
 variable "spot" {
-  description = "Whether workers beyond workers_min run on Fargate Spot."
+  description = "Whether four of five workers beyond workers_min run on Fargate Spot."
   type        = bool
   default     = false
 }

@@ -26,7 +26,7 @@ module "zonewatch" {
   zones = var.zones
   image = var.image
 
-  # Two workers at rest, up to eight while somebody attacks; those beyond the two on Spot.
+  # Two workers at rest, up to eight while somebody attacks; most of those beyond the two on Spot.
   workers_min = 2
   workers_max = 8
   spot        = true

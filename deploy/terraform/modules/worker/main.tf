@@ -133,11 +133,11 @@ resource "aws_ecs_service" "worker" {
   }
 
   # A Spot task gets SIGTERM two minutes before its end, of which a worker needs ten seconds; the smallest fleet is not
-  # on Spot.
+  # on Spot, nor is a fifth of what is added to it.
   capacity_provider_strategy {
     capacity_provider = "FARGATE"
     base              = var.workers_min
-    weight            = var.spot ? 0 : 1
+    weight            = 1
   }
 
   dynamic "capacity_provider_strategy" {
@@ -145,7 +145,7 @@ resource "aws_ecs_service" "worker" {
 
     content {
       capacity_provider = "FARGATE_SPOT"
-      weight            = 1
+      weight            = 4
     }
   }
 

@@ -81,7 +81,7 @@ variable "cpu_target_percent" {
 }
 
 variable "spot" {
-  description = "Whether workers beyond workers_min run on Fargate Spot."
+  description = "Whether four of five workers beyond workers_min run on Fargate Spot."
   type        = bool
   default     = false
 }
