@@ -91,11 +91,12 @@ module "program" {
   delivery_stream_arns       = module.delivery.arns
 
   windows = var.windows ? {
-    rollup_stream_name = module.streams.rollup_name
-    rollup_stream_arn  = module.streams.rollup_arn
-    bucket_name        = module.state.bucket_name
-    bucket_arn         = module.state.bucket_arn
-    delivery_stream    = module.delivery.windows
+    rollup_stream_name       = module.streams.rollup_name
+    rollup_stream_arn        = module.streams.rollup_arn
+    bucket_name              = module.state.bucket_name
+    bucket_arn               = module.state.bucket_arn
+    windows_delivery_stream  = module.delivery.windows
+    findings_delivery_stream = module.delivery.findings
   } : null
 }
 

@@ -53,6 +53,7 @@ def settings(it, told):
         "ZONEWATCH_DETECT__ROLLUP_STREAM": f"{it.app}-rollup",
         "ZONEWATCH_DETECT__BUCKET": it.bucket("snapshots"),
         "ZONEWATCH_DETECT__WINDOWS_DELIVERY_STREAM": f"{it.app}-windows",
+        "ZONEWATCH_DETECT__FINDINGS_DELIVERY_STREAM": f"{it.app}-findings",
         "ZONEWATCH_LIMITS__HELD_BYTES_MAX": "1006632960",
         "ZONEWATCH_HTTP__OPERATIONS": f"0.0.0.0:{METRICS_PORT}",
         "ZONEWATCH_LOG__FORMAT": "json",

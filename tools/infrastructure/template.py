@@ -17,6 +17,7 @@ from cfnlint.decode import cfn_yaml
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "deploy/cloudformation/zonewatch.yaml"
 MODULES = ROOT / "deploy/terraform"
+TOLD = MODULES / "modules/program/settings.tf"
 FUNCTION = ROOT / "deploy/cdn/index.js"
 SETTINGS = ROOT / "deploy/zonewatch.toml"
 
@@ -36,7 +37,8 @@ CONDITION_KEYS = {"kms:ViaService"}
 
 def load(text):
     """A template as a plain dictionary, with functions in their long form."""
-    return cfn_yaml.loads(text)
+    # Its own kinds of dictionaries know their lines, and take long to copy.
+    return json.loads(json.dumps(cfn_yaml.loads(text)))
 
 
 def of_type(template, *kinds):
@@ -168,6 +170,13 @@ def settings(text, where, keys):
         yield f"{where}: {name} is no setting"
 
 
+def outlets(text, where, keys):
+    """What the program can deliver has somewhere to go: a new outlet is a new delivery stream."""
+    for name in sorted(key for key in keys if key.endswith(("DELIVERY_STREAM", "DELIVERY_STREAMS"))):
+        if name not in text:
+            yield f"{where}: {name} is not set"
+
+
 def setting_keys(document):
     """The variables that deploy/zonewatch.toml's keys have."""
     section, keys = "", set()
@@ -223,6 +232,8 @@ def faults():
     yield from page_function(template, FUNCTION.read_text())
     yield from actions(json.dumps(template["Resources"]), TEMPLATE.name, known)
     yield from settings(text, TEMPLATE.name, keys)
+    yield from outlets(text, TEMPLATE.name, keys)
+    yield from outlets(TOLD.read_text(), "modules/program", keys)
     for module in sorted(MODULES.rglob("*.tf")):
         where = str(module.relative_to(MODULES))
         yield from actions(module.read_text(), where, known)

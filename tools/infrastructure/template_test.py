@@ -120,6 +120,12 @@ class Rules(unittest.TestCase):
         found = list(checks.settings("ZONEWATCH_WORKER__APP ZONEWATCH_SOURCE__STREEM", "x", keys))
         self.assertEqual(found, ["x: ZONEWATCH_SOURCE__STREEM is no setting"])
 
+    def test_an_outlet_that_goes_nowhere_is_found(self):
+        keys = checks.setting_keys("[records]\ndelivery_streams = []\n[quarantine]\ndelivery_stream = ''\nfile = ''\n")
+        told = "ZONEWATCH_RECORDS__DELIVERY_STREAMS ZONEWATCH_DETECT__ENABLED"
+        found = list(checks.outlets(told, "x", keys))
+        self.assertEqual(found, ["x: ZONEWATCH_QUARANTINE__DELIVERY_STREAM is not set"])
+
     def test_aliases_and_what_is_too_long_are_found(self):
         self.assertEqual(list(checks.form(TEXT)), [])
         for text in ("a: &Name\n  b: 1\n", "c: *Name\n", "c: [*Name]\n", "c: &Name { d: 1 }\n"):

@@ -16,10 +16,11 @@ locals {
       ZONEWATCH_SOURCE__CONSUMER = var.consumer_name
     },
     var.windows == null ? {} : {
-      ZONEWATCH_DETECT__ENABLED                 = "true"
-      ZONEWATCH_DETECT__ROLLUP_STREAM           = var.windows.rollup_stream_name
-      ZONEWATCH_DETECT__BUCKET                  = var.windows.bucket_name
-      ZONEWATCH_DETECT__WINDOWS_DELIVERY_STREAM = var.windows.delivery_stream
+      ZONEWATCH_DETECT__ENABLED                  = "true"
+      ZONEWATCH_DETECT__ROLLUP_STREAM            = var.windows.rollup_stream_name
+      ZONEWATCH_DETECT__BUCKET                   = var.windows.bucket_name
+      ZONEWATCH_DETECT__WINDOWS_DELIVERY_STREAM  = var.windows.windows_delivery_stream
+      ZONEWATCH_DETECT__FINDINGS_DELIVERY_STREAM = var.windows.findings_delivery_stream
     },
     # Names of services that have IPv6 addresses too (kinesis.<Region>.api.aws).
     var.use_dualstack_endpoint ? { AWS_USE_DUALSTACK_ENDPOINT = "true" } : {},

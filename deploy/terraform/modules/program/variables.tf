@@ -53,11 +53,12 @@ variable "delivery_stream_arns" {
 variable "windows" {
   description = "What windows and findings need ([detect]). Null: there are none."
   type = object({
-    rollup_stream_name = string
-    rollup_stream_arn  = string
-    bucket_name        = string
-    bucket_arn         = string
-    delivery_stream    = string
+    rollup_stream_name       = string
+    rollup_stream_arn        = string
+    bucket_name              = string
+    bucket_arn               = string
+    windows_delivery_stream  = string
+    findings_delivery_stream = string
   })
   default = null
 }
