@@ -3,7 +3,7 @@
 use crate::checks::{EMULATORS, binary, cargo, everything, program, tests};
 use crate::report::Report;
 use crate::tools::{self, Tools};
-use crate::{emulators, kcl, mutants, prometheus};
+use crate::{deploy, emulators, kcl, mutants, prometheus};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -11,7 +11,7 @@ use std::process::{Command, ExitCode};
 const CHROMIUM: &str = "/usr/bin/chromium";
 
 /// What can be run alone, by its name on the command line, in the order of a full run.
-pub(crate) const PARTS: [(&str, Part); 10] = [
+pub(crate) const PARTS: [(&str, Part); 11] = [
     ("properties", longer_properties),
     ("simulation", more_worlds),
     ("dynamodb-local", on_dynamodb_local),
@@ -22,6 +22,7 @@ pub(crate) const PARTS: [(&str, Part); 10] = [
     ("prometheus", prometheus::alerts),
     ("load", load),
     ("bench", bench),
+    ("infrastructure", deploy::infra::infrastructure),
 ];
 
 type Part = fn(&Path, &mut Report, Option<&Tools>);

@@ -1,0 +1,5 @@
+//! Checks of what is in `deploy/`, each by something real.
+
+#[cfg(test)]
+mod actions;
+pub(crate) mod infra;
