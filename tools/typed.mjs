@@ -7,17 +7,22 @@ import { join, resolve } from 'node:path';
 
 const FLAGS = ['--noEmit', '--strict', '--skipLibCheck', '--pretty', 'false', '--module', 'nodenext', '--target', 'es2022'];
 
-/** Problems of values, each `{ name, module, type, value }`; packages are those of `.cache/tools/packaging`. */
+// What an enumeration stands for, in JSON: published types name its members, and files hold their values.
+const PLAIN = `type Plain<T> = T extends string ? \`\${T}\` : T extends object ? { [K in keyof T]: Plain<T[K]> } : T;`;
+
+/** Problems of values, each `{ name, module, type, value }` or with `expression` for what is made of the type; packages are
+ * those of `.cache/tools/packaging`. */
 export function misfits(tools, values) {
   const packaging = join(resolve(tools), 'packaging');
   const folder = join(packaging, `typed-${process.pid}`);
   mkdirSync(folder, { recursive: true });
   try {
-    const files = values.map(({ module, type, value }, index) => {
+    const files = values.map(({ module, type, expression = type, value }, index) => {
       const file = join(folder, `value-${index}.mts`);
       // A field or an item a line, so that the line of a complaint says which one it is.
       const text = JSON.stringify(value, null, 1);
-      writeFileSync(file, `import type { ${type} } from ${JSON.stringify(module)};\nexport const value: ${type} =\n${text};\n`);
+      const head = `import type { ${type} } from ${JSON.stringify(module)}; ${PLAIN}`;
+      writeFileSync(file, `${head}\nexport const value: Plain<${expression}> =\n${text};\n`);
       return file;
     });
     const compiler = join(packaging, 'node_modules', 'typescript', 'bin', 'tsc');
