@@ -3,7 +3,7 @@
 use crate::checks::{EMULATORS, binary, cargo, everything, program, tests};
 use crate::report::Report;
 use crate::tools::{self, Tools};
-use crate::{emulators, kcl, mutants};
+use crate::{deploy, emulators, kcl, mutants};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -11,7 +11,7 @@ use std::process::{Command, ExitCode};
 const CHROMIUM: &str = "/usr/bin/chromium";
 
 /// What can be run alone, by its name on the command line, in the order of a full run.
-pub(crate) const PARTS: [(&str, Part); 9] = [
+pub(crate) const PARTS: [(&str, Part); 12] = [
     ("properties", longer_properties),
     ("simulation", more_worlds),
     ("dynamodb-local", on_dynamodb_local),
@@ -21,6 +21,9 @@ pub(crate) const PARTS: [(&str, Part); 9] = [
     ("page", page_in_a_browser),
     ("load", load),
     ("bench", bench),
+    ("kubernetes", deploy::kubernetes::kubernetes),
+    ("image", deploy::image::image),
+    ("dashboards", deploy::dashboards::dashboards),
 ];
 
 type Part = fn(&Path, &mut Report, Option<&Tools>);
@@ -157,7 +160,7 @@ fn suite(root: &Path, name: &str) -> Command {
     )
 }
 
-const NO_TOOLS: &str = "the test tools were not installed";
+pub(crate) const NO_TOOLS: &str = "the test tools were not installed";
 
 /// Whether there is a C compiler for the loopback shim; says so if not.
 fn has_compiler(report: &mut Report, name: &str) -> bool {

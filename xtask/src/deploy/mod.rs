@@ -1,0 +1,7 @@
+//! Checks of what is in `deploy/`, each by something real.
+
+mod commands;
+pub(crate) mod dashboards;
+pub(crate) mod generated;
+pub(crate) mod image;
+pub(crate) mod kubernetes;
