@@ -63,7 +63,11 @@ def adapted(path):
     """The queries of the adapter, for the pods of one namespace."""
     with open(path, encoding="utf-8") as file:
         for rule in yaml.safe_load(file)["rules"]["custom"]:
-            asked = rule["metricsQuery"].replace("<<.GroupBy>>", "pod").replace("<<.LabelMatchers>>", 'namespace="zonewatch",pod=~"demo"')
+            asked = (
+                rule["metricsQuery"]
+                .replace("<<.GroupBy>>", "pod")
+                .replace("<<.LabelMatchers>>", 'namespace="zonewatch",pod=~"demo"')
+            )
             yield f"autoscaler / {rule['name']['as']}", asked
 
 

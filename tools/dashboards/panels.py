@@ -7,8 +7,13 @@ COLUMNS = 24
 def query(expression, legend="", instant=False, shape="time_series"):
     """A query, its legend, and whether only its last value is wanted."""
     return {
-        "datasource": SOURCE, "expr": " ".join(expression.split()), "legendFormat": legend or "__auto", "editorMode": "code",
-        "instant": instant, "range": not instant, "format": shape,
+        "datasource": SOURCE,
+        "expr": " ".join(expression.split()),
+        "legendFormat": legend or "__auto",
+        "editorMode": "code",
+        "instant": instant,
+        "range": not instant,
+        "format": shape,
     }
 
 
@@ -18,7 +23,12 @@ def panel(kind, title, queries, unit, text, options, custom=None, **defaults):
     if custom:
         field["custom"] = custom
     return {
-        "type": kind, "title": title, "description": text, "datasource": SOURCE, "targets": targets, "options": options,
+        "type": kind,
+        "title": title,
+        "description": text,
+        "datasource": SOURCE,
+        "targets": targets,
+        "options": options,
         "fieldConfig": {"defaults": field, "overrides": []},
     }
 
@@ -32,7 +42,11 @@ def steps(*values):
 def lines(title, queries, unit, text, stacked=False, **defaults):
     """Values over time."""
     custom = {
-        "drawStyle": "line", "lineWidth": 1, "fillOpacity": 40 if stacked else 8, "showPoints": "never", "spanNulls": False,
+        "drawStyle": "line",
+        "lineWidth": 1,
+        "fillOpacity": 40 if stacked else 8,
+        "showPoints": "never",
+        "spanNulls": False,
         "stacking": {"mode": "normal" if stacked else "none", "group": "A"},
     }
     options = {
@@ -45,9 +59,14 @@ def lines(title, queries, unit, text, stacked=False, **defaults):
 def number(title, expression, unit, text, legend="", thresholds=None):
     """One value, or one for each series."""
     options = {
-        "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False}, "orientation": "auto",
-        "colorMode": "value" if thresholds else "none", "graphMode": "area", "justifyMode": "auto",
-        "textMode": "value_and_name" if legend else "value", "wideLayout": True, "showPercentChange": False,
+        "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
+        "orientation": "auto",
+        "colorMode": "value" if thresholds else "none",
+        "graphMode": "area",
+        "justifyMode": "auto",
+        "textMode": "value_and_name" if legend else "value",
+        "wideLayout": True,
+        "showPercentChange": False,
         "percentChangeColorMode": "standard",
     }
     return panel("stat", title, [query(expression, legend)], unit, text, options, thresholds=thresholds or steps())
@@ -56,9 +75,22 @@ def number(title, expression, unit, text, legend="", thresholds=None):
 def heatmap(title, expression, text):
     """A histogram's buckets over time."""
     options = {
-        "calculate": False, "cellGap": 1, "filterValues": {"le": 1e-9}, "rowsFrame": {"layout": "auto"}, "showValue": "never",
-        "color": {"mode": "scheme", "scheme": "Oranges", "exponent": 0.5, "steps": 64, "fill": "dark-orange", "reverse": False},
-        "exemplars": {"color": "rgba(255,0,255,0.7)"}, "legend": {"show": True}, "tooltip": {"mode": "single", "yHistogram": False},
+        "calculate": False,
+        "cellGap": 1,
+        "filterValues": {"le": 1e-9},
+        "rowsFrame": {"layout": "auto"},
+        "showValue": "never",
+        "color": {
+            "mode": "scheme",
+            "scheme": "Oranges",
+            "exponent": 0.5,
+            "steps": 64,
+            "fill": "dark-orange",
+            "reverse": False,
+        },
+        "exemplars": {"color": "rgba(255,0,255,0.7)"},
+        "legend": {"show": True},
+        "tooltip": {"mode": "single", "yHistogram": False},
         "yAxis": {"axisPlacement": "left", "unit": "s", "reverse": False},
     }
     return panel("heatmap", title, [query(expression, "{{le}}", shape="heatmap")], "short", text, options)
@@ -82,11 +114,17 @@ def table(title, columns, by, text, thresholds=None, sort=None):
         overrides.append({"matcher": {"id": "byName", "options": heading}, "properties": properties})
     shown["fieldConfig"]["overrides"] = overrides
     shown["transformations"] = [
-        {"id": "joinByField", "options": {"byField": by, "mode": "outer"}} if len(columns) > 1 else {"id": "merge", "options": {}},
-        {"id": "organize", "options": {
-            "excludeByName": {"Time": True, **{f"Time {index + 1}": True for index in range(len(columns))}},
-            "renameByName": renamed, "indexByName": {},
-        }},
+        {"id": "joinByField", "options": {"byField": by, "mode": "outer"}}
+        if len(columns) > 1
+        else {"id": "merge", "options": {}},
+        {
+            "id": "organize",
+            "options": {
+                "excludeByName": {"Time": True, **{f"Time {index + 1}": True for index in range(len(columns))}},
+                "renameByName": renamed,
+                "indexByName": {},
+            },
+        },
     ]
     return shown
 
@@ -95,7 +133,10 @@ def states(title, queries, text, thresholds):
     """What was on and off when."""
     custom = {"fillOpacity": 80, "lineWidth": 0}
     options = {
-        "alignValue": "left", "mergeValues": True, "rowHeight": 0.85, "showValue": "never",
+        "alignValue": "left",
+        "mergeValues": True,
+        "rowHeight": 0.85,
+        "showValue": "never",
         "legend": {"displayMode": "list", "placement": "bottom", "showLegend": False, "calcs": []},
         "tooltip": {"mode": "single", "sort": "none"},
     }
@@ -107,31 +148,62 @@ def variable(name, label, metric, value, text):
     # A metric may come with a matcher for the variables before it.
     question = f"label_values({metric}, {value})"
     return {
-        "type": "query", "name": name, "label": label, "description": text, "datasource": SOURCE,
-        "query": {"query": question, "refId": "Values", "qryType": 1}, "refresh": 2, "sort": 1, "multi": True,
-        "includeAll": True, "allValue": ".*", "current": {"text": "All", "value": "$__all", "selected": True}, "options": [],
+        "type": "query",
+        "name": name,
+        "label": label,
+        "description": text,
+        "datasource": SOURCE,
+        "query": {"query": question, "refId": "Values", "qryType": 1},
+        "refresh": 2,
+        "sort": 1,
+        "multi": True,
+        "includeAll": True,
+        "allValue": ".*",
+        "current": {"text": "All", "value": "$__all", "selected": True},
+        "options": [],
     }
 
 
 def source_variable():
     return {
-        "type": "datasource", "name": "datasource", "label": "Prometheus", "query": "prometheus", "refresh": 1,
-        "multi": False, "includeAll": False, "options": [], "regex": "", "current": {"text": "", "value": "", "selected": False},
+        "type": "datasource",
+        "name": "datasource",
+        "label": "Prometheus",
+        "query": "prometheus",
+        "refresh": 1,
+        "multi": False,
+        "includeAll": False,
+        "options": [],
+        "regex": "",
+        "current": {"text": "", "value": "", "selected": False},
     }
 
 
 def annotation(name, expression, title, colour):
     """Marks on every chart where the query has a value."""
     return {
-        "name": name, "enable": True, "hide": False, "iconColor": colour, "datasource": SOURCE, "expr": expression,
-        "titleFormat": title, "textFormat": "", "step": "60s", "useValueForTime": False,
+        "name": name,
+        "enable": True,
+        "hide": False,
+        "iconColor": colour,
+        "datasource": SOURCE,
+        "expr": expression,
+        "titleFormat": title,
+        "textFormat": "",
+        "step": "60s",
+        "useValueForTime": False,
     }
 
 
 def built_in():
     return {
-        "builtIn": 1, "enable": True, "hide": True, "iconColor": "rgba(0, 211, 255, 1)", "name": "Annotations & Alerts",
-        "type": "dashboard", "datasource": {"type": "grafana", "uid": "-- Grafana --"},
+        "builtIn": 1,
+        "enable": True,
+        "hide": True,
+        "iconColor": "rgba(0, 211, 255, 1)",
+        "name": "Annotations & Alerts",
+        "type": "dashboard",
+        "datasource": {"type": "grafana", "uid": "-- Grafana --"},
     }
 
 
@@ -151,14 +223,38 @@ def laid_out(rows):
 
 def dashboard(identifier, title, text, variables, rows, annotations=(), refresh="30s", since="now-6h"):
     """A whole dashboard."""
-    links = [{
-        "type": "dashboards", "title": "Zonewatch", "tags": ["zonewatch"], "asDropdown": False, "includeVars": True,
-        "keepTime": True, "targetBlank": False, "icon": "external link", "tooltip": "", "url": "",
-    }]
+    links = [
+        {
+            "type": "dashboards",
+            "title": "Zonewatch",
+            "tags": ["zonewatch"],
+            "asDropdown": False,
+            "includeVars": True,
+            "keepTime": True,
+            "targetBlank": False,
+            "icon": "external link",
+            "tooltip": "",
+            "url": "",
+        }
+    ]
     return {
-        "uid": identifier, "title": title, "description": text, "tags": ["zonewatch"], "schemaVersion": 39, "version": 1,
-        "editable": True, "graphTooltip": 1, "fiscalYearStartMonth": 0, "weekStart": "", "timezone": "browser", "links": links,
-        "refresh": refresh, "time": {"from": since, "to": "now"}, "timepicker": {}, "liveNow": False,
+        "uid": identifier,
+        "title": title,
+        "description": text,
+        "tags": ["zonewatch"],
+        "schemaVersion": 39,
+        "version": 1,
+        "editable": True,
+        "graphTooltip": 1,
+        "fiscalYearStartMonth": 0,
+        "weekStart": "",
+        "timezone": "browser",
+        "links": links,
+        "refresh": refresh,
+        "time": {"from": since, "to": "now"},
+        "timepicker": {},
+        "liveNow": False,
         "templating": {"list": [source_variable(), *variables]},
-        "annotations": {"list": [built_in(), *annotations]}, "panels": laid_out(rows),
+        "annotations": {"list": [built_in(), *annotations]},
+        "panels": laid_out(rows),
     }
