@@ -1,8 +1,8 @@
 """Kubernetes objects of a YAML file, for the checks beside this file.
 
-    objects.py core FILE       what Kubernetes itself defines, as YAML documents
-    objects.py operator FILE   what the Prometheus operator defines, as a JSON list
-    objects.py environment FILE   the worker's environment variables that have a value, NAME=VALUE a line
+objects.py core FILE       what Kubernetes itself defines, as YAML documents
+objects.py operator FILE   what the Prometheus operator defines, as a JSON list
+objects.py environment FILE   the worker's environment variables that have a value, NAME=VALUE a line
 """
 
 import json

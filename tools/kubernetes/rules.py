@@ -44,7 +44,10 @@ def common(items):
 def security(pod, container):
     """Kubernetes' restricted profile, and what goes beyond it: the image's own user and a root that is read-only."""
     wanted = {
-        "runAsNonRoot": True, "runAsUser": 65532, "runAsGroup": 65532, "fsGroup": 65532,
+        "runAsNonRoot": True,
+        "runAsUser": 65532,
+        "runAsGroup": 65532,
+        "fsGroup": 65532,
         "seccompProfile": {"type": "RuntimeDefault"},
     }
     context = pod.get("securityContext", {})
@@ -52,7 +55,9 @@ def security(pod, container):
         if context.get(name) != value:
             yield f"securityContext.{name} of the pod is {context.get(name)!r}"
     wanted = {
-        "allowPrivilegeEscalation": False, "privileged": False, "readOnlyRootFilesystem": True,
+        "allowPrivilegeEscalation": False,
+        "privileged": False,
+        "readOnlyRootFilesystem": True,
         "capabilities": {"drop": ["ALL"]},
     }
     context = container.get("securityContext", {})
@@ -103,7 +108,10 @@ def selectors(items, deployment):
     template = deployment["spec"]["template"]
     labels = template["metadata"]["labels"]
     about = [("Deployment", deployment["spec"]["selector"]["matchLabels"])]
-    about += [("PodDisruptionBudget", item["spec"]["selector"]["matchLabels"]) for item in of_kind(items, "PodDisruptionBudget")]
+    about += [
+        ("PodDisruptionBudget", item["spec"]["selector"]["matchLabels"])
+        for item in of_kind(items, "PodDisruptionBudget")
+    ]
     about += [("Service", item["spec"]["selector"]) for item in of_kind(items, "Service")]
     spread = template["spec"].get("topologySpreadConstraints", [])
     about += [(f"spread over {item['topologyKey']}", item["labelSelector"]["matchLabels"]) for item in spread]

@@ -29,7 +29,7 @@ usage: cargo xtask COMMAND
   scenarios [DAYS]        what findings are worth: incidents of every kind on made-up zones, and days of nothing, as in
                           docs/findings.md
   nab DIR                 the detector's score on the Numenta Anomaly Benchmark, a copy of which is in DIR
-  generate                makes again what is made of other files: the PrometheusRule of the rules file, the dashboards
+  generate                makes again what is made of other files: the PrometheusRule of the rules files, the dashboards
   tools                   only installs the pinned test tools into .cache/tools
   emulators -- COMMAND…   starts the emulators, runs COMMAND with their addresses in its environment, stops them
 

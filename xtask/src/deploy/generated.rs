@@ -7,22 +7,23 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The rules that Prometheus loads as a file.
-const RULES: &str = "deploy/prometheus/zonewatch.rules.yaml";
-/// The same for its operator. The chart includes the file itself.
+/// The rules that Prometheus loads as files.
+const RULES: &str = "deploy/prometheus/rules";
+/// The same for its operator. The chart includes the files themselves.
 const PROMETHEUS_RULE: &str = "deploy/kubernetes/base/prometheusrule.yaml";
 const PROMETHEUS_RULE_HEAD: &str = "\
-# Of the Prometheus operator. Made of deploy/prometheus/zonewatch.rules.yaml by `cargo xtask generate`; change that file.
+# Of the Prometheus operator. Made of deploy/prometheus/rules/*.yaml by `cargo xtask generate`; change those files.
 apiVersion: monitoring.coreos.com/v1
 kind: PrometheusRule
 metadata:
   name: zonewatch
 spec:
+  groups:
 ";
 
 /// Makes all of them.
 pub(crate) fn write(root: &Path) -> Result<(), String> {
-    write_file(&root.join(PROMETHEUS_RULE), &prometheus_rule(&read(&root.join(RULES))?))?;
+    write_file(&root.join(PROMETHEUS_RULE), &prometheus_rule(&rules(root)?)?)?;
     make_dashboards(root, &root.join("deploy/grafana"), &root.join("deploy/opensearch"))?;
     say(&format!("made {PROMETHEUS_RULE}, deploy/grafana/*.json and deploy/opensearch/dashboards.ndjson"));
     Ok(())
@@ -30,11 +31,11 @@ pub(crate) fn write(root: &Path) -> Result<(), String> {
 
 /// Whether the rules are the same in both files.
 pub(crate) fn same_rules(root: &Path) -> Result<(), String> {
-    let made = prometheus_rule(&read(&root.join(RULES))?);
+    let made = prometheus_rule(&rules(root)?)?;
     if read(&root.join(PROMETHEUS_RULE))? == made {
         return Ok(());
     }
-    Err(format!("{PROMETHEUS_RULE} is not what {RULES} makes: run `cargo xtask generate`"))
+    Err(format!("{PROMETHEUS_RULE} is not what {RULES}/*.yaml make: run `cargo xtask generate`"))
 }
 
 /// Whether the dashboards are what their sources make.
@@ -63,10 +64,35 @@ fn make_dashboards(root: &Path, grafana: &Path, opensearch: &Path) -> Result<(),
     Ok(())
 }
 
-/// The rules file as the operator's object: its whole text, two columns further in.
-fn prometheus_rule(rules: &str) -> String {
-    let indented = rules.lines().map(|line| if line.is_empty() { "\n".to_owned() } else { format!("  {line}\n") });
-    [PROMETHEUS_RULE_HEAD.to_owned()].into_iter().chain(indented).collect()
+/// The rules files, in the order of their names: name and text.
+fn rules(root: &Path) -> Result<Vec<(String, String)>, String> {
+    let folder = root.join(RULES);
+    let listed = fs::read_dir(&folder).map_err(|error| format!("read {}: {error}", folder.display()))?;
+    let paths = listed.flatten().map(|entry| entry.path());
+    let mut paths: Vec<PathBuf> = paths.filter(|path| path.extension().is_some_and(|end| end == "yaml")).collect();
+    paths.sort();
+    let name = |path: &Path| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    paths.iter().map(|path| Ok((name(path), read(path)?))).collect()
+}
+
+/// Rules files as the operator's object: the groups of all of them, two columns further in. Only comments may stand
+/// before a file's groups.
+fn prometheus_rule(files: &[(String, String)]) -> Result<String, String> {
+    let mut made = PROMETHEUS_RULE_HEAD.to_owned();
+    for (name, text) in files {
+        let Some((head, groups)) = text.split_once("groups:\n") else {
+            return Err(format!("{RULES}/{name}: it has no line `groups:`"));
+        };
+        if !head.lines().all(|line| line.is_empty() || line.starts_with('#')) {
+            return Err(format!("{RULES}/{name}: something stands before its groups"));
+        }
+        let head = head.lines().map(|line| (4, line));
+        for (columns, line) in head.chain(groups.lines().map(|line| (2, line))) {
+            let indented = format!("{:columns$}{line}", "");
+            made.extend([indented.trim_end(), "\n"]);
+        }
+    }
+    Ok(made)
 }
 
 fn read(path: &Path) -> Result<String, String> {
@@ -81,9 +107,25 @@ fn write_file(path: &Path, text: &str) -> Result<(), String> {
 mod tests {
     use super::*;
 
+    fn file(text: &str) -> (String, String) {
+        ("a.yaml".to_owned(), text.to_owned())
+    }
+
     #[test]
-    fn rules_are_the_operators_object_by_their_indent_alone() {
-        let made = prometheus_rule("# Rules.\ngroups:\n  - name: a\n\n    rules: []\n");
-        assert!(made.ends_with("spec:\n  # Rules.\n  groups:\n    - name: a\n\n      rules: []\n"), "{made}");
+    fn groups_of_all_files_stand_in_one_object() {
+        let files = [
+            file("# First.\n\ngroups:\n  - name: a\n\n    rules: []\n"),
+            file("groups:\n  - name: b\n    rules: []\n"),
+        ];
+        let made = prometheus_rule(&files).expect("rules");
+        let groups = "  groups:\n    # First.\n\n    - name: a\n\n      rules: []\n    - name: b\n      rules: []\n";
+        assert!(made.ends_with(groups), "{made}");
+    }
+
+    #[test]
+    fn a_file_of_another_shape_is_refused() {
+        for text in ["rules: []\n", "title: x\ngroups:\n  - name: a\n"] {
+            assert!(prometheus_rule(&[file(text)]).is_err(), "{text}");
+        }
     }
 }

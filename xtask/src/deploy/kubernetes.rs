@@ -57,7 +57,7 @@ pub(crate) fn kubernetes(root: &Path, report: &mut Report, tools: Option<&Tools>
     });
     let Some(place) = place else { return };
     report.run("compile the program", &mut cargo(root, "build -p zonewatch --profile ci"));
-    report.step("Kubernetes: rules are the file's", || generated::same_rules(root));
+    report.step("Kubernetes: rules are the files'", || generated::same_rules(root));
     report.step("Kubernetes: chart", || place.chart());
     for form in &FORMS {
         report.step(&format!("Kubernetes: {}", form.name), || place.form(form));
@@ -81,7 +81,7 @@ impl Place<'_> {
         let listed = output(Command::new("tar").arg("-tzf").arg(&packed)).map_err(|error| {
             format!("{error}the chart's version and the program's, {}, must agree", env!("CARGO_PKG_VERSION"))
         })?;
-        for file in ["zonewatch/files/zonewatch.rules.yaml", "zonewatch/values.schema.json"] {
+        for file in ["zonewatch/files/rules/", "zonewatch/values.schema.json"] {
             if !listed.contains(file) {
                 return Err(format!("the packed chart has no {file}:\n{listed}"));
             }
