@@ -2,6 +2,7 @@
 //! whoever deploys has no `cargo`; a check makes them again and compares.
 
 use super::commands::output;
+use super::folded::unfolded;
 use crate::say;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -86,7 +87,7 @@ fn prometheus_rule(files: &[(String, String)]) -> Result<String, String> {
         if !head.lines().all(|line| line.is_empty() || line.starts_with('#')) {
             return Err(format!("{RULES}/{name}: something stands before its groups"));
         }
-        let head = head.lines().map(|line| (4, line));
+        let (head, groups) = (head.lines().map(|line| (4, line)), unfolded(groups));
         for (columns, line) in head.chain(groups.lines().map(|line| (2, line))) {
             let indented = format!("{:columns$}{line}", "");
             made.extend([indented.trim_end(), "\n"]);

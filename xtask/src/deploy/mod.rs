@@ -2,6 +2,7 @@
 
 mod commands;
 pub(crate) mod dashboards;
+mod folded;
 pub(crate) mod generated;
 pub(crate) mod image;
 pub(crate) mod kubernetes;
