@@ -155,7 +155,7 @@ def main(target, folder):
     needs, known = linked(target), packages()
     document = bill(needs, known, checksums())
     folder = pathlib.Path(folder)
-    (folder / "zonewatch.cdx.json").write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    (folder / "zonewatch.cdx.json").write_text(json.dumps(document, separators=(",", ":")) + "\n", encoding="utf-8")
     (folder / "THIRD-PARTY.txt").write_text(notices(document["components"], known), encoding="utf-8")
 
 
