@@ -18,10 +18,11 @@ cd "$root"
 # The target is named, though it is the host: else build scripts would be linked statically too, and proc-macros can't be.
 target=$(rustc -vV | sed -n 's/^host: //p')
 # Packed relocations save 0.7 MB; a static C library applies them itself, glibc from 2.36 on.
-RUSTFLAGS="-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs" cargo build --release --locked --package zonewatch --target "$target"
+RUSTFLAGS="-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs" \
+    cargo build --profile image --locked --package zonewatch --target "$target"
 
 rm -rf "$folder"
-install -D -m 0755 "${CARGO_TARGET_DIR:-target}/$target/release/zonewatch" "$folder/usr/bin/zonewatch"
+install -D -m 0755 "${CARGO_TARGET_DIR:-target}/$target/image/zonewatch" "$folder/usr/bin/zonewatch"
 
 # Mozilla's roots as Debian packages them, and not the machine's whole store, to which its owner may have added some.
 install -d -m 0755 "$folder/etc/ssl/certs"
