@@ -16,8 +16,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A day of the demo passes in so many times less: in 72 s.
 const SPEED: &str = "1200";
-/// How long is scraped. Over a day: every incident begins and ends.
-const LASTS: Duration = Duration::from_secs(80);
+/// How long is scraped. Two days and more: zones have no scores in their first day, and every incident begins and ends.
+const LASTS: Duration = Duration::from_secs(160);
 const FILES: [&str; 3] = ["fleet", "zones", "findings"];
 
 /// The part `dashboards`.
