@@ -24,7 +24,8 @@ pub(crate) struct Running {
     tools: PathBuf,
 }
 
-struct Server {
+/// A server of ours. Dropping stops it.
+pub(crate) struct Server {
     name: &'static str,
     child: Child,
     port: u16,
@@ -179,7 +180,7 @@ pub(crate) fn log_folder(root: &Path) -> Result<PathBuf, String> {
 }
 
 /// Ports that were free a moment ago. All are held at once, so that they differ.
-fn free_ports<const N: usize>() -> Result<[u16; N], String> {
+pub(crate) fn free_ports<const N: usize>() -> Result<[u16; N], String> {
     let held: Vec<TcpListener> = (0..N)
         .map(|_| TcpListener::bind("127.0.0.1:0").map_err(|error| format!("find a free port: {error}")))
         .collect::<Result<_, _>>()?;
@@ -188,7 +189,8 @@ fn free_ports<const N: usize>() -> Result<[u16; N], String> {
     Ok(ports.try_into().expect("one port for each listener"))
 }
 
-fn spawn(name: &'static str, mut command: Command, port: u16, log: PathBuf) -> Result<Server, String> {
+/// Starts a server; what it says goes to the log.
+pub(crate) fn spawn(name: &'static str, mut command: Command, port: u16, log: PathBuf) -> Result<Server, String> {
     let open = || File::options().create(true).append(true).open(&log);
     let told = File::create(&log).and_then(|_| Ok((open()?, open()?)));
     let (out, err) = told.map_err(|error| format!("write {}: {error}", log.display()))?;
@@ -198,18 +200,14 @@ fn spawn(name: &'static str, mut command: Command, port: u16, log: PathBuf) -> R
 }
 
 impl Server {
-    fn wait_until_it_answers(&mut self) -> Result<(), String> {
+    /// Waits until it answers HTTP, and makes sure that it answers on loopback only.
+    pub(crate) fn wait_until_it_answers(&mut self) -> Result<(), String> {
         let started = Instant::now();
         while !speaks_http(self.port) {
             let ended = self.child.try_wait().ok().flatten();
             if ended.is_some() || started.elapsed() > START_PATIENCE {
                 let state = ended.map_or("does not answer".to_owned(), |status| format!("ended with {status}"));
-                return Err(format!(
-                    "start emulator {} on port {}: {state}, see {}",
-                    self.name,
-                    self.port,
-                    self.log.display()
-                ));
+                return Err(format!("start {} on port {}: {state}, see {}", self.name, self.port, self.log.display()));
             }
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -217,7 +215,7 @@ impl Server {
         if elsewhere.is_empty() {
             return Ok(());
         }
-        Err(format!("start emulator {}: it listens outside loopback: {}", self.name, elsewhere.join(" ")))
+        Err(format!("start {}: it listens outside loopback: {}", self.name, elsewhere.join(" ")))
     }
 }
 

@@ -188,12 +188,15 @@ struct Ports {
 pub async fn examine(config: &Config, options: &Options, tell: &mut dyn FnMut(String)) -> Report {
     let deadline = Instant::now() + options.limit;
     let watch = Watch::default();
+    let mut findings = vec![surroundings::roots(&cloud::aws::roots())];
     let clients = match Clients::from_env_watched(&watch).await {
         Ok(clients) => clients,
-        Err(error) => return Report::new(without_credentials(&error)),
+        Err(error) => {
+            findings.extend(without_credentials(&error));
+            return Report::new(findings);
+        }
     };
-    let mut findings =
-        vec![Finding::ok("credentials", clients.region(), "there is a region, and there are credentials")];
+    findings.push(Finding::ok("credentials", clients.region(), "there is a region, and there are credentials"));
     let ports = Ports {
         stream: Box::new(clients.stream(&config.source.stream)),
         table: Box::new(clients.lease_table(&options.table)),

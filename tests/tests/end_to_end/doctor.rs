@@ -66,6 +66,7 @@ fn a_sound_set_up_has_no_problem() {
         ("stuck shards", "every lease"),
         ("lag", "the stream"),
         ("subscription", &group),
+        ("roots", "this machine"),
         ("throttling", "this run"),
         ("clock", "this machine"),
     ] {

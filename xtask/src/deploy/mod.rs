@@ -3,3 +3,9 @@
 #[cfg(test)]
 mod actions;
 pub(crate) mod infra;
+mod commands;
+pub(crate) mod dashboards;
+mod folded;
+pub(crate) mod generated;
+pub(crate) mod image;
+pub(crate) mod kubernetes;
