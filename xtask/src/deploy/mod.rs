@@ -2,10 +2,10 @@
 
 #[cfg(test)]
 mod actions;
-pub(crate) mod infra;
 mod commands;
 pub(crate) mod dashboards;
 mod folded;
 pub(crate) mod generated;
 pub(crate) mod image;
+pub(crate) mod infra;
 pub(crate) mod kubernetes;
