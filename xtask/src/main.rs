@@ -7,6 +7,7 @@ mod full;
 mod kcl;
 mod listeners;
 mod mutants;
+mod prometheus;
 mod python;
 mod report;
 mod tools;
@@ -20,13 +21,15 @@ usage: cargo xtask COMMAND
   test                    what must pass before a change lands: format, lints, unit, property and contract tests,
                           then the contract, schema and end-to-end tests on emulators (needs node, npm and python3)
   full [PART…]            test, and what needs more time or tools; or only these parts: properties, simulation,
-                          dynamodb-local, kcl, documentation, fleet, page, load, bench, kubernetes, image, dashboards
+                          dynamodb-local, kcl, documentation, fleet, page, prometheus, load, bench, kubernetes, image,
+                          dashboards
   simulate [--seeds N]    the fleet's simulation in N worlds, 10000 unless told otherwise, and the windows' in three tenths
                           as many of each scene
   mutants [WORDS]         takes one safety rule at a time out of the coordination and the window protocol: the simulation
                           must find each; or only those with WORDS in their names
   calibrate [SERIES]      the detector's false alarms and power on series made for it, as in docs/scores.md
-  scenarios [DAYS]        what findings are worth: incidents of every kind on made-up zones, and days of nothing, as in
+  scenarios [DAYS [SEED [RATE]]]
+                          what findings are worth: incidents of every kind on made-up zones, and days of nothing, as in
                           docs/findings.md
   nab DIR                 the detector's score on the Numenta Anomaly Benchmark, a copy of which is in DIR
   generate                makes again what is made of other files: the PrometheusRule of the rules files, the dashboards

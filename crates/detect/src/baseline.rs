@@ -163,6 +163,11 @@ impl Baseline {
         &self.known
     }
 
+    /// What the signals of a window come to, each in its unit.
+    pub fn values(&self, window: &Window) -> [Option<f64>; SIGNALS] {
+        Signal::ALL.map(|signal| signal.observe(window, &self.known)?.value())
+    }
+
     /// How a window looks; a whole one is learnt from. A window of another length than [`WINDOWS_S`] has no looks.
     ///
     /// Of each length whole windows come in order, those without queries too. Lists are not learnt here but by

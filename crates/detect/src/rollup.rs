@@ -17,6 +17,7 @@ use crate::wire::{Input, put_number, put_signed};
 use clock::Clock;
 use position::Positions;
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 use waiting::Waiting;
 use watermark::Watermark;
@@ -61,10 +62,11 @@ pub struct Limits {
     pub zones_max: usize,
 }
 
-/// A window is a kilobyte or two: 20,000 are 600 zones with 5 min of lateness. A stream has at most 10,000 shards by default.
+/// A window has some kilobytes: 40,000 are a thousand zones, as many as are judged, with 5 min of lateness. A stream has at most
+/// 10,000 shards by default.
 impl Default for Limits {
     fn default() -> Self {
-        Self { windows_max: 20_000, waiting_max: 20_000, shards_max: 20_000, pieces_max: 20_000, zones_max: 10_000 }
+        Self { windows_max: 40_000, waiting_max: 20_000, shards_max: 20_000, pieces_max: 20_000, zones_max: 10_000 }
     }
 }
 
@@ -103,8 +105,27 @@ pub struct Closed<P> {
 pub struct Told<P> {
     /// Windows, in order.
     pub closed: Vec<Closed<P>>,
+    /// What was counted in windows, some of which are still open: once for each zone and pane of an epoch.
+    pub counted: Vec<Counted>,
     /// For metrics. They do not survive a restart, as counters may.
     pub counts: Counts,
+}
+
+/// So many queries more of a zone in a pane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counted {
+    /// The zone's key.
+    pub zone_key: Arc<str>,
+    /// Where the pane starts, milliseconds since 1970.
+    pub start_ms: i64,
+    /// How many.
+    pub queries: u64,
+}
+
+impl<P> Default for Told<P> {
+    fn default() -> Self {
+        Self { closed: Vec::new(), counted: Vec::new(), counts: Counts::default() }
+    }
 }
 
 /// What happened to messages.
@@ -218,7 +239,7 @@ impl<P: Pane> Rollup<P> {
         self.clock.step(arrival_ms, self.settings.step_ms_max);
         self.positions.hear(&message.header.shard, self.clock.elapsed_ms());
         self.forget(before_ms);
-        let mut told = Told { closed: Vec::new(), counts: Counts::default() };
+        let mut told = Told::default();
         self.waiting.insert(Received::new(message, arrival_ms), self.clock.elapsed_ms());
         self.settle(&mut told);
         self.give_up_waiting(&mut told);
@@ -230,7 +251,7 @@ impl<P: Pane> Rollup<P> {
     /// The rollup shard has ended: what still waits waits in vain, because an epoch is put only after all groups have the
     /// one before it.
     pub fn end(&mut self) -> Told<P> {
-        let mut told = Told { closed: Vec::new(), counts: Counts::default() };
+        let mut told = Told::default();
         while let Some(shard) = self.waiting.longest(u64::MAX) {
             self.leap(&shard, &mut told);
         }
@@ -284,7 +305,7 @@ impl<P: Pane> Rollup<P> {
         }
         self.raise(&received);
         for (key, zone) in received.message.zones {
-            self.windows.add(&key, zone, self.settings.limits.zones_max);
+            self.windows.add(&key, zone, self.settings.limits.zones_max, &mut told.counted);
         }
     }
 
@@ -368,6 +389,16 @@ impl<P: Pane> Rollup<P> {
         if clock_ms / period_ms > before_ms / period_ms {
             self.positions.forget_before(clock_ms.saturating_sub(self.settings.forget_ms));
         }
+    }
+
+    /// A zone's open panes that start in a range, in order.
+    pub fn open_panes<'a>(&'a self, zone_key: &'a str, starts_ms: Range<i64>) -> impl Iterator<Item = &'a P> {
+        self.windows.of_zone(zone_key, starts_ms)
+    }
+
+    /// Share of the source stream's hash-key space that has come to a time, 0 to 1.
+    pub fn coverage(&self, time_ms: i64) -> f64 {
+        self.watermark.coverage(time_ms).1
     }
 
     /// Appends the state, without its settings.

@@ -98,6 +98,11 @@ impl Observation {
         self.measure().is_some()
     }
 
+    /// It as a number: a value, events, a share, or a mean; none if it is no observation.
+    pub fn value(self) -> Option<f64> {
+        self.measure().map(|(_, value, _)| value)
+    }
+
     /// Its kind, and it as a number and a size.
     fn measure(self) -> Option<(Kind, f64, f64)> {
         let (kind, value, size) = match self {

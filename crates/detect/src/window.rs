@@ -4,7 +4,7 @@
 
 mod sums;
 
-pub use sums::{LENGTHS_MS, Sums};
+pub use sums::{Complete, LENGTHS_MS, Sums};
 
 use crate::TopName;
 use dnslog::{QueryType, ResponseCode, Transport};

@@ -14,6 +14,7 @@ use cloud::{DeliveryStream, Entry, Error, LeaseTable, Stream, limits, memory};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tracing::warn;
 use traffic::{Feed, Payload, Scenario};
@@ -82,6 +83,9 @@ pub fn start(feed: Feed, clock: Clock, speed: f64) -> Result<Demo, String> {
             retention: kept.retention,
             save_period: Duration::from_secs_f64(SAVE_SECS * speed),
             delivered: Vec::new(),
+            findings: Vec::new(),
+            tuning: watch::channel(Arc::default()).1,
+            baselines: Arc::default(),
         }),
         records: vec![delivered.clone() as Arc<dyn DeliveryStream>],
         quarantine: None,

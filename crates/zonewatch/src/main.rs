@@ -3,6 +3,7 @@
 // A binary exports nothing: `pub` marks what a module offers to the others.
 #![allow(unreachable_pub)]
 
+mod baselines;
 mod budget;
 mod capacity;
 mod cli;
@@ -13,16 +14,23 @@ mod digests;
 mod doctor;
 mod epoch;
 mod filter;
+mod finding_line;
+#[cfg(test)]
+mod fixtures_test;
+mod fleet_views;
+mod follow;
 mod http;
 mod jitter;
 mod lines;
 mod liveness;
 mod load;
 mod minutely;
+mod nearest;
 mod observe;
 mod observers;
 mod outlet;
 mod pipeline;
+mod printable;
 mod quarantine;
 mod reader;
 mod reference;
@@ -32,7 +40,9 @@ mod shard_task;
 mod supervisor;
 mod table;
 mod telemetry;
+mod tuning;
 mod window_line;
+mod zone_views;
 
 /// Several times faster than the system's allocator where many threads allocate small things, as the SDK does.
 #[global_allocator]

@@ -4,6 +4,7 @@ use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::digests::Digests;
+use crate::fleet_views::FleetViews;
 use crate::http::{Ready, Title, View};
 use crate::jitter::Jitter;
 use crate::observe::{Counts, Settings};
@@ -17,6 +18,7 @@ use crate::supervisor::{self, Board, Held};
 use crate::telemetry::{self, ZoneLabels};
 use cloud::{Create, DeliveryStream, LeaseTable, Snapshots, Stream};
 use detect::Digest;
+use detect::detector::Baselines;
 use detect::message::Constants;
 use dnslog::Reference;
 use lease::{Rules, StartPosition, WorkerId};
@@ -65,6 +67,12 @@ pub struct Windows {
     pub save_period: Duration,
     /// Where windows go; empty: they are counted only.
     pub delivered: Vec<Arc<dyn DeliveryStream>>,
+    /// Where findings go; empty: nowhere beside the log, the metrics and the API.
+    pub findings: Vec<Arc<dyn DeliveryStream>>,
+    /// How much somebody wants to hear, now and as it is replaced.
+    pub tuning: watch::Receiver<Arc<detect::finding::Settings>>,
+    /// What is taken to be usual in zones that are not known yet.
+    pub baselines: Arc<Baselines>,
 }
 
 /// What comes of it.
@@ -75,6 +83,8 @@ pub struct Pipeline {
     pub windows: Option<Arc<rollup_task::Shared>>,
     /// For the status page.
     pub view: Arc<View>,
+    /// The zones of the whole fleet, if windows are computed.
+    pub fleet: Option<Arc<FleetViews>>,
 }
 
 /// Puts the pieces together. Fails only on the quarantine's file.
@@ -102,7 +112,8 @@ pub fn assemble(config: &Config, parts: Parts) -> Result<Pipeline, String> {
     let constants = settings.constants();
     let rollup = windows.as_ref().map(|windows| Arc::clone(&windows.rollup));
     let digests = rollup.map(|stream| Arc::new(Digests::new(stream, constants, clock, random())));
-    let windows = windows.map(|windows| Arc::new(detecting(config, windows, constants, clock, &budget)));
+    let labels = Arc::new(ZoneLabels::new(config.limits.metric_zones_max, config.enrich.zones.values()));
+    let windows = windows.map(|windows| Arc::new(detecting(config, windows, constants, clock, &budget, &labels)));
     if digests.is_some() {
         settings = settings.with_windows();
     }
@@ -110,7 +121,6 @@ pub fn assemble(config: &Config, parts: Parts) -> Result<Pipeline, String> {
     let name = stream.name().to_owned();
     let title = Title { app: config.worker.app.clone(), worker: worker.to_string(), stream: name.clone() };
     let view = Arc::new(View::new(title, seed, clock, view_slot));
-    let labels = ZoneLabels::new(config.limits.metric_zones_max, config.enrich.zones.values());
     let seen = Arc::clone(&view);
     let acknowledged = move |digest: &Digest, counts: &Counts| {
         telemetry::count_acknowledged(digest, counts, &name, &labels);
@@ -137,7 +147,8 @@ pub fn assemble(config: &Config, parts: Parts) -> Result<Pipeline, String> {
         clock,
         acknowledged: Box::new(acknowledged),
     };
-    Ok(Pipeline { shared: Arc::new(shared), windows, view })
+    let fleet = windows.as_ref().map(|windows| Arc::new(FleetViews::new(Arc::clone(&windows.snapshots), clock)));
+    Ok(Pipeline { shared: Arc::new(shared), windows, view, fleet })
 }
 
 fn detecting(
@@ -146,9 +157,12 @@ fn detecting(
     constants: Constants,
     clock: Clock,
     budget: &Budget,
+    labels: &Arc<ZoneLabels>,
 ) -> rollup_task::Shared {
-    let Windows { rollup, table, snapshots, save_period, delivered, .. } = windows;
-    let outlet = || Arc::new(Outlet::new("windows", delivered.clone(), clock, budget, random()));
+    let Windows { rollup, table, snapshots, save_period, delivered, findings, tuning, baselines, .. } = windows;
+    let outlet = |name, streams: Vec<Arc<dyn DeliveryStream>>| {
+        (!streams.is_empty()).then(|| Arc::new(Outlet::new(name, streams, clock, budget, random())))
+    };
     let readers = Readers::new(Arc::clone(&rollup), Retrieval::Polling(pace(config)), clock, budget.clone(), random());
     rollup_task::Shared {
         stream: rollup,
@@ -159,7 +173,11 @@ fn detecting(
         save_period,
         clock,
         jitter: Jitter::new(random()),
-        windows: (!delivered.is_empty()).then(outlet),
+        windows: outlet("windows", delivered),
+        findings: outlet("findings", findings),
+        tuning,
+        baselines,
+        labels: Arc::clone(labels),
     }
 }
 

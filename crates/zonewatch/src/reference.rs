@@ -4,20 +4,10 @@
 use crate::config::Enrich;
 use crate::telemetry;
 use dnslog::Reference;
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tokio::sync::watch;
-use tracing::{error, info};
-
-/// What tells that a file was replaced. All three, since a copy may keep the time, and an inode is used again.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Stamp {
-    modified: Option<SystemTime>,
-    bytes: u64,
-    inode: u64,
-}
 
 /// Reads everything now.
 pub fn load(enrich: &Enrich) -> Result<Reference, String> {
@@ -39,38 +29,11 @@ pub fn load(enrich: &Enrich) -> Result<Reference, String> {
     loaded
 }
 
-/// Reads everything, and goes on looking for replaced files in a task of its own until every receiver is gone. A file
-/// that cannot be used (half copied, say: the format keeps its index at the end) leaves what was loaded before.
+/// Reads everything, and again when a database file is replaced: one that cannot be used (half copied, say: the format keeps
+/// its index at the end) leaves what was loaded before.
 pub fn follow(enrich: Enrich) -> Result<watch::Receiver<Arc<Reference>>, String> {
-    let mut seen = stamps(&enrich.databases);
-    let (sender, receiver) = watch::channel(Arc::new(load(&enrich)?));
-    if enrich.databases.is_empty() {
-        return Ok(receiver);
-    }
-    let enrich = Arc::new(enrich);
-    tokio::spawn(async move {
-        loop {
-            tokio::select! {
-                () = sender.closed() => return,
-                () = tokio::time::sleep(Duration::from_secs(enrich.reload_secs)) => {}
-            }
-            let (asked, before) = (Arc::clone(&enrich), seen.clone());
-            let looked = tokio::task::spawn_blocking(move || {
-                let now = stamps(&asked.databases);
-                (now != before).then(|| (now, load(&asked)))
-            });
-            let Some((now, loaded)) = looked.await.expect("reading files does not panic") else { continue };
-            seen = now;
-            match loaded {
-                Ok(reference) => {
-                    info!(databases = enrich.databases.len(), "network databases were replaced");
-                    sender.send_replace(Arc::new(reference));
-                }
-                Err(error) => error!(%error, "a network database was not replaced; the last good one stays in use"),
-            }
-        }
-    });
-    Ok(receiver)
+    let (paths, period) = (enrich.databases.clone(), Duration::from_secs(enrich.reload_secs));
+    crate::follow::follow("network databases", paths, period, move || load(&enrich))
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
@@ -80,14 +43,6 @@ fn read(path: &Path) -> Result<Vec<u8>, String> {
             path.display()
         )
     })
-}
-
-fn stamps(paths: &[PathBuf]) -> Vec<Option<Stamp>> {
-    let stamp = |path: &PathBuf| {
-        let metadata = std::fs::metadata(path).ok()?;
-        Some(Stamp { modified: metadata.modified().ok(), bytes: metadata.len(), inode: metadata.ino() })
-    };
-    paths.iter().map(stamp).collect()
 }
 
 #[cfg(test)]

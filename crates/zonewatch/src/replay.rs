@@ -23,7 +23,10 @@ pub use meter::Meter;
 pub use output::Target;
 pub use summary::Summary;
 
+use crate::baselines;
+use crate::lines::Lines;
 use crate::observe::{Observed, Observer, Settings};
+use detect::detector::Judging;
 use dnslog::{Reason, Reference};
 use input::{Arrival, Input, Item};
 use merge::{Merge, Next, ReadError};
@@ -42,6 +45,12 @@ pub struct Options {
     pub records: Option<Target>,
     /// Where windows go.
     pub windows: Option<Target>,
+    /// Where findings go.
+    pub findings: Option<Target>,
+    /// Where what is usual in the zones is written at the end.
+    pub baselines: Option<PathBuf>,
+    /// How zones are judged, for findings and baselines.
+    pub judging: Judging,
     /// Where rejects go, in the quarantine's form.
     pub rejects: Option<Target>,
     /// The stage's settings.
@@ -94,37 +103,54 @@ pub fn run(options: Options, meter: &mut Meter) -> Result<Summary, Error> {
     let open = |target: &Option<Target>| target.as_ref().map(|target| Output::open(target, &options.inputs));
     let mut records = open(&options.records).transpose().map_err(Error::Failed)?;
     let mut windows = open(&options.windows).transpose().map_err(Error::Failed)?;
+    let mut findings = open(&options.findings).transpose().map_err(Error::Failed)?;
     let mut rejects = open(&options.rejects).transpose().map_err(Error::Failed)?;
+    let judging = (findings.is_some() || options.baselines.is_some()).then_some(options.judging);
+    let windowed = match (&windows, judging) {
+        (None, None) => None,
+        (_, judging) => Some(judging),
+    };
     let settings = if records.is_some() { options.settings } else { options.settings.without_records() };
 
-    let mut replay = Replay::new(inputs, settings, options.reference, windows.is_some());
+    let mut replay = Replay::new(inputs, settings, options.reference, windowed);
     meter.start(replay.merge.size());
     while replay.step()? {
-        match &mut records {
-            Some(output) => output.take(&mut replay.observed.records)?,
-            None => replay.observed.records.clear(),
-        }
-        match &mut rejects {
-            Some(output) => output.take(&mut replay.observed.rejects)?,
-            None => replay.observed.rejects.clear(),
-        }
-        if let (Some(output), Some(windows)) = (&mut windows, &mut replay.windows) {
-            output.take(windows.lines())?;
+        take(&mut records, &mut replay.observed.records)?;
+        take(&mut rejects, &mut replay.observed.rejects)?;
+        if let Some(made) = &mut replay.windows {
+            take(&mut windows, made.lines())?;
+            take(&mut findings, made.findings())?;
         }
         meter.update(replay.merge.bytes(), replay.observed.counts.queries);
     }
     meter.finish();
-    for (output, lines) in [(&mut records, &mut replay.observed.records), (&mut rejects, &mut replay.observed.rejects)]
-    {
-        if let Some(output) = output {
-            output.finish(lines)?;
+    finish(&mut records, &mut replay.observed.records)?;
+    finish(&mut rejects, &mut replay.observed.rejects)?;
+    if let Some(made) = &mut replay.windows {
+        made.end();
+        finish(&mut windows, made.lines())?;
+        finish(&mut findings, made.findings())?;
+        if let Some(path) = &options.baselines {
+            baselines::store(path, &made.baselines()).map_err(Error::Failed)?;
         }
     }
-    if let (Some(mut output), Some(windows)) = (windows, &mut replay.windows) {
-        windows.end();
-        output.finish(windows.lines())?;
-    }
     Ok(replay.end())
+}
+
+/// Writes lines once there are enough of them, or forgets them.
+fn take(output: &mut Option<Output>, lines: &mut Lines) -> Result<(), WriteError> {
+    match output {
+        Some(output) => output.take(lines),
+        None => {
+            lines.clear();
+            Ok(())
+        }
+    }
+}
+
+/// Writes what is left.
+fn finish(output: &mut Option<Output>, lines: &mut Lines) -> Result<(), WriteError> {
+    output.as_mut().map_or(Ok(()), |output| output.finish(lines))
 }
 
 /// A replay under way.
@@ -148,10 +174,17 @@ struct Outcome {
 }
 
 impl Replay {
-    fn new(inputs: Vec<Input>, settings: Settings, reference: Arc<Reference>, with_windows: bool) -> Self {
+    /// `windowed`: whether windows are made, and how their zones are judged, if they are.
+    fn new(
+        inputs: Vec<Input>,
+        settings: Settings,
+        reference: Arc<Reference>,
+        windowed: Option<Option<Judging>>,
+    ) -> Self {
         let outcomes = vec![Outcome::default(); inputs.len()];
-        let windows = with_windows.then(|| Windows::new(settings.constants(), inputs.iter().map(Input::name)));
-        let merge = if with_windows { Merge::timed(inputs) } else { Merge::new(inputs) };
+        let names = inputs.iter().map(Input::name);
+        let windows = windowed.map(|judging| Windows::new(settings.constants(), judging, names));
+        let merge = if windows.is_some() { Merge::timed(inputs) } else { Merge::new(inputs) };
         let observed = Observed::new(&settings);
         let observer = Observer::new(Arc::new(settings), reference);
         Self { merge, observer, observed, windows, outcomes, started: Instant::now() }
@@ -197,7 +230,8 @@ impl Replay {
             foreign_inputs: foreign.map(|(input, _)| input.name().to_string()).collect(),
             input_bytes: self.merge.bytes(),
             inputs: self.outcomes.len(),
-            windows_limited: self.windows.map_or(0, |windows| windows.limited()),
+            windows_limited: self.windows.as_ref().map_or(0, Windows::limited),
+            findings: self.windows.as_ref().filter(|windows| windows.judges()).map(Windows::opened),
             elapsed: self.started.elapsed(),
             observed: self.observed,
         }

@@ -12,14 +12,18 @@ use crate::lines::Lines;
 use crate::load::Meter;
 use crate::minutely::Minutely;
 use crate::outlet::Outlet;
+use crate::printable::printable;
 use crate::reader::{Readers, Room};
 use crate::shard_task::start_of;
 use crate::supervisor::{Commits, Held, LeaseLost, Phase};
-use crate::telemetry::{self, ShardSeries};
-use crate::window_line::{self, Closing};
+use crate::telemetry::{self, ShardSeries, ZoneLabels};
+use crate::window_line;
+use crate::zone_views::ZoneViews;
+use crate::{finding_line, fleet_views};
 use bytes::Bytes;
 use cloud::{Batch, Call, Error, LeaseTable, Snapshots, Stream};
-use detect::detector::{Detector, Outcome};
+use detect::detector::{Baselines, Detector, Judging, Outcome};
+use detect::finding::{self, Finding, Status};
 use detect::message::{Message, Unreadable};
 use detect::pane::Tally;
 use detect::rollup::{Refused, Settings};
@@ -30,11 +34,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tracing::{error, info, warn};
+use tracing::{error, info, trace, warn};
 
 /// The first pause after a call that failed, and the longest.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
+/// A view is left within this, or not: the lease is waited for.
+const LEAVE_MAX: Duration = Duration::from_millis(500);
+/// A larger snapshot is stored less often: a zone has a quarter of a megabyte, and a thousand of them in one shard shall not
+/// keep a core and the network busy.
+const SAVED_BYTES_A_SECOND: usize = 4 << 20;
 
 /// What all tasks of rollup shards share.
 pub struct Shared {
@@ -56,9 +65,17 @@ pub struct Shared {
     pub jitter: Jitter,
     /// Where windows go, if anywhere.
     pub windows: Option<Arc<Outlet>>,
+    /// Where findings go, if anywhere beside the log, the metrics and the API.
+    pub findings: Option<Arc<Outlet>>,
+    /// How much somebody wants to hear, now and as it is replaced.
+    pub tuning: watch::Receiver<Arc<finding::Settings>>,
+    /// What is taken to be usual in zones that are not known yet.
+    pub baselines: Arc<Baselines>,
+    /// How zones are called in metrics.
+    pub labels: Arc<ZoneLabels>,
 }
 
-/// Windows on their way.
+/// Windows and findings on their way.
 type Delivery = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Why a task ends before its shard.
@@ -80,7 +97,7 @@ impl From<LeaseLost> for Stopped {
 pub async fn run(held: Held, shared: Arc<Shared>) {
     let shard = held.lease.key.clone();
     match RollupTask::new(held, shared).work().await {
-        Ok(()) => info!(%shard, "rollup shard handed back"),
+        Ok(()) => info!(%shard, "shard handed back"),
         Err(Stopped::Lost) => warn!(%shard, "lease of a rollup shard lost"),
         Err(Stopped::Unusable(what)) => {
             metrics::counter!(telemetry::SNAPSHOTS_UNUSABLE_TOTAL).increment(1);
@@ -95,11 +112,13 @@ struct RollupTask {
     phase: watch::Receiver<Phase>,
     lease: Lease,
     series: ShardSeries,
+    views: ZoneViews,
     meter: Meter,
     saver: Saver,
     state: Detector,
-    /// Windows told and not on their way, and those on their way: all are acknowledged before the next commit.
+    /// Windows and findings told and not on their way, and those on their way: all are acknowledged before the next commit.
     lines: Lines,
+    findings: Lines,
     delivery: Option<Delivery>,
     /// The last record folded, and whether the row knows.
     through: Checkpoint,
@@ -119,10 +138,12 @@ impl RollupTask {
             commits: held.commits,
             phase: held.phase,
             series: ShardSeries::new(shared.stream.name(), lease.key.as_str()),
+            views: ZoneViews::new(lease.key.as_str(), Arc::clone(&shared.labels)),
             meter: Meter::new(now, lease.load),
             saver: Saver::new(lease.key.as_str().into(), named),
             state: Detector::new(shared.settings.clone()),
             lines: Lines::default(),
+            findings: Lines::default(),
             delivery: None,
             through: lease.checkpoint.clone(),
             saved_at: now,
@@ -145,6 +166,7 @@ impl RollupTask {
             self.commits.commit(Commit::at(self.through.clone(), Then::Release)).await?;
             return Ok(());
         }
+        self.show().await;
         self.sweep().await?;
         let shared = self.shared.clone();
         let mut reader = shared.readers.open(self.lease.key.clone(), start_of(&self.lease));
@@ -159,6 +181,7 @@ impl RollupTask {
                 return Ok(());
             }
             if phase == Phase::Drain || self.leaves {
+                self.leave_view().await;
                 return self.save(Then::Release).await;
             }
             let now = shared.clock.elapsed();
@@ -184,9 +207,10 @@ impl RollupTask {
         let begun = std::time::Instant::now();
         let mut since_yield = begun;
         let mut bytes = 0;
+        let judging = self.judging();
         for record in &batch.records {
             match Message::<Tally>::decode(&record.data) {
-                Ok(message) => self.apply(message, record.arrival_ms),
+                Ok(message) => self.apply(message, record.arrival_ms, &judging),
                 Err(Unreadable::Newer(version)) => {
                     // Nothing of it is taken in; a worker that knows it shall have the shard.
                     error!(shard = %self.lease.key, version, "a digest is of a later version; update this worker");
@@ -195,6 +219,8 @@ impl RollupTask {
                 }
                 Err(Unreadable::Malformed) => self.refused("malformed"),
             }
+            let (shard, sequence_number) = (self.lease.key.as_str(), record.sequence.as_str());
+            trace!(shard, counter = self.lease.counter, sequence_number, "record observed");
             self.through = Checkpoint::through(record.sequence.clone());
             bytes += record.data.len();
             if since_yield.elapsed() > Duration::from_millis(2) {
@@ -207,15 +233,20 @@ impl RollupTask {
             self.series.acknowledged();
         }
         if batch.next.is_none() {
-            for outcome in self.state.end() {
+            for outcome in self.state.end(Some(&judging)) {
                 self.tell(&outcome);
             }
             self.ended = Some(batch.children);
         }
     }
 
-    fn apply(&mut self, message: Message<Tally>, arrival_ms: i64) {
-        match self.state.apply(message, arrival_ms) {
+    fn judging(&self) -> Judging {
+        let (settings, baselines) = (self.shared.tuning.borrow().clone(), self.shared.baselines.clone());
+        Judging { settings, baselines, ..Judging::default() }
+    }
+
+    fn apply(&mut self, message: Message<Tally>, arrival_ms: i64, judging: &Judging) {
+        match self.state.apply(message, arrival_ms, Some(judging)) {
             Ok(outcome) => self.tell(&outcome),
             Err(Refused::Constants) => self.refused("constants"),
             Err(Refused::Group | Refused::Unsound) => self.refused("malformed"),
@@ -224,22 +255,34 @@ impl RollupTask {
 
     fn tell(&mut self, outcome: &Outcome) {
         telemetry::count_told(&outcome.told);
+        telemetry::count_findings(outcome, self.shared.clock.now_ms());
+        self.views.told(outcome);
         if self.shared.windows.is_some() {
-            outcome.windows.iter().for_each(|window| window_line::push(window, Closing::ByTime, &mut self.lines));
+            window_line::push_all(&outcome.windows, &mut self.lines);
+        }
+        for finding in &outcome.findings {
+            say(finding);
+            if self.shared.findings.is_some() {
+                finding_line::push(finding, &mut self.findings);
+            }
         }
     }
 
     /// Sends what was told on its way, if nothing is. What gathers meanwhile is at most what is told between two saves, which
     /// wait for it.
     fn deliver(&mut self) {
-        let Some(outlet) = self.shared.windows.clone().filter(|_| self.delivery.is_none() && !self.lines.is_empty())
-        else {
+        if self.delivery.is_some() || (self.lines.is_empty() && self.findings.is_empty()) {
             return;
-        };
-        let lines = std::mem::take(&mut self.lines);
+        }
+        let told = [(&self.shared.windows, &mut self.lines), (&self.shared.findings, &mut self.findings)];
+        let deliveries = told.map(|(outlet, lines)| (outlet.clone(), std::mem::take(lines)));
         self.delivery = Some(Box::pin(async move {
-            let payload_bytes = lines.len();
-            outlet.deliver(lines.into_entries(Packing::Lines, Compression::None), payload_bytes).await;
+            let each = deliveries.into_iter().map(async |(outlet, lines)| {
+                let (Some(outlet), false) = (outlet, lines.is_empty()) else { return };
+                let payload_bytes = lines.len();
+                outlet.deliver(lines.into_entries(Packing::Lines, Compression::None), payload_bytes).await;
+            });
+            futures_util::future::join_all(each).await;
         }));
     }
 
@@ -276,6 +319,25 @@ impl RollupTask {
             self.state.take_over(&former, &range);
         }
         Ok(())
+    }
+
+    /// Shows the findings that are open, with what the owner before told of them if that is at hand.
+    async fn show(&mut self) {
+        self.views.open(self.state.open_findings(&self.shared.tuning.borrow()));
+        let place = fleet_views::place(self.lease.key.as_str());
+        if let Ok(Some(bytes)) = self.shared.snapshots.get(&place).await
+            && let Ok(document) = serde_json::from_slice(&bytes)
+        {
+            self.views.adopt(&document);
+        }
+    }
+
+    /// Leaves to the next owner what is shown now. Without it details are missing until there is something to tell again.
+    async fn leave_view(&mut self) {
+        let document = self.views.document(self.shared.clock.now_ms()).to_string();
+        let place = fleet_views::place(self.lease.key.as_str());
+        let put = self.shared.snapshots.put(&place, document.into());
+        let _ = tokio::time::timeout(LEAVE_MAX, put).await;
     }
 
     /// A snapshot that a row names. If it is missing, the lease was lost meanwhile, or the snapshot is.
@@ -323,6 +385,7 @@ impl RollupTask {
         self.flush().await?;
         let first = self.lease.snapshot.is_none();
         let (snapshots, bytes) = (self.shared.snapshots.clone(), Bytes::from(self.state.encode()));
+        let pause = Duration::from_secs((bytes.len() / SAVED_BYTES_A_SECOND) as u64).max(self.shared.save_period);
         let name = self.saver.begin(self.lease.counter).to_string();
         self.patiently("store a snapshot", || snapshots.put(&name, bytes.clone())).await?;
         self.saver.stored();
@@ -333,8 +396,7 @@ impl RollupTask {
         };
         self.lease = self.commits.commit(commit).await?;
         self.series.acknowledged();
-        (self.saved_at, self.save_after) =
-            (self.shared.clock.elapsed(), self.shared.jitter.of(self.shared.save_period));
+        (self.saved_at, self.save_after) = (self.shared.clock.elapsed(), self.shared.jitter.of(pause));
         let named = named(&self.lease);
         if let Some(replaced) = self.saver.committed(named.as_ref()) {
             self.delete(&replaced).await;
@@ -389,6 +451,17 @@ impl RollupTask {
             value = tries => Ok(value),
             _ = self.phase.wait_for(|phase| *phase == Phase::Lost) => Err(Stopped::Lost),
         }
+    }
+}
+
+/// Says a finding in the log. Names in it were chosen by whoever asks.
+fn say(finding: &Finding) {
+    let (zone, summary) = (printable(&finding.zone_name), printable(&finding.summary));
+    let (id, kind, severity) = (&finding.id, finding.kind.as_str(), finding.severity.as_str());
+    match finding.status {
+        _ if finding.muted => {}
+        Status::Opened => warn!(zone, kind, severity, summary, id, "finding opened"),
+        status => info!(zone, kind, severity, summary, id, status = status.as_str(), "finding"),
     }
 }
 

@@ -8,17 +8,20 @@
 mod acknowledged;
 mod histogram;
 mod log;
+#[cfg(test)]
+mod rules_test;
 mod shard_series;
 #[cfg(test)]
 mod table_test;
 mod told;
 mod zone_labels;
+mod zone_series;
 
 pub use acknowledged::count_acknowledged;
-pub use histogram::{ARRIVAL_DELAY, BOUNDS_SECS, DELIVERY_DELAY};
+pub use histogram::{ARRIVAL_DELAY, BOUNDS_SECS, DELIVERY_DELAY, FINDING_DELAY};
 pub use log::{filter, start_log};
 pub use shard_series::{ShardSeries, ShardView};
-pub use told::count_told;
+pub use told::{count_findings, count_told};
 pub use zone_labels::ZoneLabels;
 
 use metrics::Unit;
@@ -113,6 +116,30 @@ metrics_table! {
         "Digests read from the rollup stream: applied, copy, gap (one before never came), hole, malformed, constants (of another stream's).";
     WINDOWS_TOTAL = "zonewatch_windows_total" Counter Count ["whole"]
         "Panes of a key group that were closed, by whether they count every query that was not late.";
+    WINDOW_QUERIES = "zonewatch_window_queries" Gauge Count ["zone"]
+        "Queries in a zone's last closed minute, from the worker that has the zone; of zones without a label of their own, all together.";
+    WINDOW_RATIO = "zonewatch_window_ratio" Gauge Percent ["zone", "signal"]
+        "Shares and divergences (0 to 1) in a zone's last closed minute, by signal as in docs/findings.md.";
+    WINDOW_DISTINCT = "zonewatch_window_distinct" Gauge Count ["zone", "signal"]
+        "Different names and resolvers in a zone's last closed minute, estimated.";
+    WINDOW_TOP_QUERIES = "zonewatch_window_top_queries" Gauge Count ["zone", "of", "value"]
+        "Queries of the names, resolvers, networks and edges that had most of a zone's last closed minute: at most five of each, which had a fiftieth or more, and other.";
+    ANOMALY_SCORE = "zonewatch_anomaly_score" Gauge Count ["zone", "signal"]
+        "How unlikely a zone's last closed minute is, by signal; from 1 on it is an alert. None in a zone's first day.";
+    DUPLICATE_RATIO = "zonewatch_duplicate_ratio" Gauge Percent ["zone"]
+        "Share (0 to 1) of sampled queries of a zone's last closed ten minutes that came more than once, as CloudWatch Logs may send them.";
+    WINDOW_COVERAGE_RATIO = "zonewatch_window_coverage_ratio" Gauge Percent ["shard"]
+        "Share (0 to 1) of the source stream that had come to the end of the last closed minute, by rollup shard.";
+    WINDOW_END_TIMESTAMP_SECONDS = "zonewatch_window_end_timestamp_seconds" Gauge Seconds ["shard"]
+        "End of the last closed minute, seconds since 1970, by rollup shard.";
+    FINDING_ACTIVE = "zonewatch_finding_active" Gauge Count ["zone", "kind", "severity"]
+        "1 while a finding is open that is not muted.";
+    FINDINGS_TOTAL = "zonewatch_findings_total" Counter Count ["kind", "severity", "status", "muted"]
+        "Tellings of findings, by status: opened, updated, closed, superseded.";
+    FINDING_DELAY_SECONDS = "zonewatch_finding_delay_seconds" Histogram Seconds []
+        "From the start of the first window in which a finding was seen to its opening.";
+    ZONES_LIMITED_TOTAL = "zonewatch_zones_limited_total" Counter Count []
+        "Windows of zones that are not judged because their key group has too many.";
     MISSED_QUERIES_TOTAL = "zonewatch_missed_queries_total" Counter Count []
         "Queries that found their window closed.";
     SNAPSHOTS_UNUSABLE_TOTAL = "zonewatch_snapshots_unusable_total" Counter Count []
@@ -157,10 +184,11 @@ impl Exposition {
             let text = head.iter().chain(&series).flat_map(|line| [line, "\n"]).collect();
             families.insert(name.to_owned(), text);
         }
-        for histogram in [&ARRIVAL_DELAY, &DELIVERY_DELAY] {
+        for histogram in [&ARRIVAL_DELAY, &DELIVERY_DELAY, &FINDING_DELAY] {
             families.insert(histogram.name.to_owned(), histogram.render());
         }
         families.extend(shard_series::render());
+        families.extend(zone_series::render());
         families.into_values().collect()
     }
 }

@@ -2,6 +2,8 @@
 
 use crate::config::rfc3339;
 use crate::lines::Lines;
+use crate::printable::{printable, relative_name, rounded};
+use detect::detector::Seen;
 use detect::window::Suffix;
 use detect::{TopName, Window};
 use dnslog::{QueryType, ResponseCode, Transport};
@@ -17,9 +19,9 @@ pub enum Closing {
     ByEnd,
 }
 
-/// Serialized in this order.
+/// The line before it is text. Serialized in this order.
 #[derive(Serialize)]
-struct Line {
+pub struct Line {
     zone: String,
     zone_id: String,
     window_start: String,
@@ -79,12 +81,29 @@ pub fn push(window: &Window, closing: Closing, lines: &mut Lines) {
     pushed.expect("a window's lists are bounded, so its line is shorter than any destination allows");
 }
 
+/// Appends a line for each of these that has one.
+pub fn push_all(windows: &[Seen], lines: &mut Lines) {
+    let told = windows.iter().map(|seen| &seen.window).filter(|window| is_told(window));
+    told.for_each(|window| push(window, Closing::ByTime, lines));
+}
+
+/// Whether a window has a line: one of a zone that is known and that nobody asked has none.
+pub fn is_told(window: &Window) -> bool {
+    window.queries + window.late + window.future + window.missed > 0
+}
+
 fn write(window: &Window, closing: Closing, out: &mut Vec<u8>) {
+    serde_json::to_writer(&mut *out, &line(window, closing)).expect("memory takes everything, and all keys are text");
+    out.push(b'\n');
+}
+
+/// What a line says of a window.
+pub fn line(window: &Window, closing: Closing) -> Line {
     let labels = window.label_bytes;
     let queries = window.queries;
-    let line = Line {
-        zone: plain(&window.zone_name),
-        zone_id: plain(&window.zone_key),
+    Line {
+        zone: printable(&window.zone_name),
+        zone_id: printable(&window.zone_key),
         window_start: rfc3339(window.start_ms),
         window_seconds: window.length_ms / 1000,
         whole: window.whole && closing == Closing::ByTime,
@@ -100,10 +119,10 @@ fn write(window: &Window, closing: Closing, out: &mut Vec<u8>) {
         sub_name_bytes: window.sub_name_bytes,
         label_bytes: LabelBytes { p50: labels.p50, p90: labels.p90, p99: labels.p99, max: labels.max },
         entropy: share(window.entropy_millibits_sum, queries.saturating_mul(1000)),
-        top_names: tops(&window.top_names, name),
-        top_resolvers: tops(&window.top_resolvers, plain),
-        top_networks: tops(&window.top_networks, plain),
-        top_edges: tops(&window.top_edges, plain),
+        top_names: tops(&window.top_names, relative_name),
+        top_resolvers: tops(&window.top_resolvers, printable),
+        top_networks: tops(&window.top_networks, printable),
+        top_edges: tops(&window.top_edges, printable),
         suffixes: window.suffixes.iter().map(below).collect(),
         sampled_ids: window.sampled_ids,
         duplicate_ids: window.duplicate_ids,
@@ -111,9 +130,7 @@ fn write(window: &Window, closing: Closing, out: &mut Vec<u8>) {
         late: window.late,
         future: window.future,
         missed: window.missed,
-    };
-    serde_json::to_writer(&mut *out, &line).expect("memory takes everything, and all keys are text");
-    out.push(b'\n');
+    }
 }
 
 /// What is not 0, by name.
@@ -127,37 +144,15 @@ fn tops(tops: &[TopName], show: impl Fn(&str) -> String) -> Vec<Top> {
 
 fn below(suffix: &Suffix) -> Below {
     Below {
-        suffix: name(&suffix.name),
+        suffix: relative_name(&suffix.name),
         distinct_names: suffix.distinct,
         distinct_nxdomain_names: suffix.nxdomain_distinct,
         sub_name_bytes: suffix.sub_name_bytes,
     }
 }
 
-/// A name without its zone; the zone itself is `@`, as in a zone file.
-fn name(text: &str) -> String {
-    if text.is_empty() { "@".to_owned() } else { plain(text) }
-}
-
-/// Text that an attacker may have chosen, as printable ASCII.
-fn plain(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            ' '..='~' => plain.push(character),
-            _ => plain.extend(character.escape_default()),
-        }
-    }
-    plain
-}
-
 fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { rounded(part as f64 / whole as f64) }
-}
-
-/// Four digits after the point: more would be noise.
-fn rounded(number: f64) -> f64 {
-    (number * 1e4).round() / 1e4
 }
 
 #[cfg(test)]

@@ -145,7 +145,7 @@ fn replayed(fleet: &Fleet) -> Vec<String> {
 }
 
 /// Who has the rollup stream's only shard.
-fn detecting(fleet: &Fleet) -> Option<String> {
+pub(crate) fn detecting(fleet: &Fleet) -> Option<String> {
     let rows = lease_rows(&fleet.tables, &format!("{}-rollup", fleet.app));
     rows.first().and_then(|row| row["leaseOwner"].as_str().map(str::to_owned))
 }
@@ -175,6 +175,10 @@ fn every_query_is_in_one_window_whoever_is_killed_and_every_window_is_told_the_s
         windows_after(before);
         workers.insert(id, start(id));
     }
+    let shows_zones = |worker: &&Worker| worker.metric("zonewatch_window_queries", "zone=").is_some();
+    wait_for("zones shown by one worker and no other", PATIENCE, || {
+        (workers.values().filter(shows_zones).count() == 1).then_some(())
+    });
     let put = queries.stop();
     wait_until_delivered(&fleet, &put);
     wait_for("every query in a window, or late", PATIENCE, || (counted(&told()) >= put.len() as u64).then_some(()));
@@ -185,6 +189,7 @@ fn every_query_is_in_one_window_whoever_is_killed_and_every_window_is_told_the_s
         worker.end();
     }
     assert_eq!(own_counts(&told()), own_counts(&panes(&replayed(&fleet))), "every query had been told before the end");
-    let left = Emulator::aws().objects(&bucket, &format!("{}/", fleet.app));
+    let mut left = Emulator::aws().objects(&bucket, &format!("{}/", fleet.app));
+    left.retain(|name| !name.starts_with(&format!("{}/views/", fleet.app)));
     assert_eq!(left.len(), 1, "the rollup stream has one shard: {left:?}");
 }

@@ -9,6 +9,7 @@ mod crash;
 mod demo;
 mod doctor;
 mod events;
+mod findings;
 mod fleet_windows;
 mod hand_over;
 mod leases;

@@ -129,7 +129,7 @@ impl Logs {
         let (signature, _) = sign(request, &params)?.into_parts();
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         let headers = headers.into_iter().chain(signature.headers()).map(owned).collect();
-        Ok(Signed { method: "POST", path: "/".to_owned(), headers, body: body.into() })
+        Ok(Signed { method: "POST", path: "/".to_owned(), headers, body: body.into(), timeout: None })
     }
 }
 

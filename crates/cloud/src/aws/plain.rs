@@ -15,6 +15,7 @@ use aws_smithy_types::body::SdkBody;
 use aws_types::service_config::ServiceConfigKey;
 use bytes::Bytes;
 use std::convert::Infallible;
+use std::time::Duration;
 
 /// A signed request, everything of it but where it goes.
 #[derive(Debug)]
@@ -24,6 +25,8 @@ pub(super) struct Signed {
     pub(super) path: String,
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Bytes,
+    /// What it may take, if that is not what every call may.
+    pub(super) timeout: Option<Duration>,
 }
 
 /// What was answered.
@@ -78,6 +81,10 @@ pub(super) async fn send(
         .timeout_config()
         .cloned()
         .unwrap_or_else(|| TimeoutConfig::builder().operation_attempt_timeout(super::DATA_ATTEMPT_TIMEOUT).build());
+    let timeouts = match request.timeout {
+        Some(timeout) => timeouts.to_builder().operation_attempt_timeout(timeout).build(),
+        None => timeouts,
+    };
     let operation = Operation::builder()
         .service_name(service)
         .operation_name(action)

@@ -73,7 +73,9 @@ impl Snapshots {
     ) -> Result<Answered, Error> {
         let url = action.sign(SIGNED_FOR);
         let path = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
-        let request = Signed { method, path, headers: Vec::new(), body };
+        // How large an object is, only a put knows; a get is as patient as its signature.
+        let timeout = if name == GET { SIGNED_FOR } else { transfer(body.len()) };
+        let request = Signed { method, path, headers: Vec::new(), body, timeout: Some(timeout) };
         let answer = plain::send(&self.config, "s3", name, &self.arn, &self.endpoint, request).await?;
         sort(answer, name, &self.arn)
     }
@@ -126,6 +128,11 @@ impl Snapshots {
         }
         Err(unusable(format!("more than {PAGES_MAX} pages begin with {prefix}")))
     }
+}
+
+/// What a put of so many bytes may take: a call's time, and a second for each 4 MiB.
+fn transfer(bytes: usize) -> Duration {
+    super::DATA_ATTEMPT_TIMEOUT + Duration::from_secs((bytes >> 22) as u64)
 }
 
 impl crate::Snapshots for Snapshots {
@@ -197,6 +204,11 @@ mod tests {
         let config = SdkConfig::builder().build();
         let snapshots = Snapshots::new(config, bucket, "app/".into(), region, partition).unwrap();
         snapshots.bucket.object_url(&snapshots.key("s/1-0")).to_string()
+    }
+
+    #[test]
+    fn a_large_object_has_its_time() {
+        assert_eq!([transfer(1_000), transfer(400 << 20)].map(|time| time.as_secs()), [10, 110]);
     }
 
     #[test]

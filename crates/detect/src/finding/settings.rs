@@ -1,7 +1,9 @@
 //! How much somebody wants to hear.
 
 use super::Kind;
-use crate::score::Threshold;
+use crate::Window;
+use crate::baseline::Looks;
+use crate::score::{SIGNALS, Threshold};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What findings are made by, beside the windows.
@@ -11,7 +13,7 @@ pub struct Settings {
     pub false_findings_a_month: f64,
     /// Kinds that nobody wants to hear of.
     pub muted_kinds: BTreeSet<Kind>,
-    /// What differs for some zones, by zone key.
+    /// What differs for some zones, by zone key or name.
     pub zones: BTreeMap<String, ZoneSettings>,
     /// When something is known to be done.
     pub maintenance: Vec<Maintenance>,
@@ -31,7 +33,7 @@ pub struct ZoneSettings {
 /// A time in which findings are expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Maintenance {
-    /// Of this zone only, by its key; none: of all.
+    /// Of this zone only, by its key or name; none: of all.
     pub zone: Option<String>,
     /// From here on, milliseconds since 1970.
     pub start_ms: i64,
@@ -52,27 +54,43 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The surprise from which on to alert of a zone.
-    pub(super) fn threshold(&self, zone_key: &str) -> Threshold {
-        let own = self.zones.get(zone_key).and_then(|zone| zone.false_findings_a_month);
+    /// The surprise from which on to alert of a window's zone.
+    pub(super) fn threshold(&self, window: &Window) -> Threshold {
+        let own = self.zone(window).and_then(|zone| zone.false_findings_a_month);
         Threshold::of_zone(own.unwrap_or(self.false_findings_a_month))
     }
 
-    /// Whether nobody wants to hear of this kind of a zone at this time. It is told all the same, as muted.
-    pub(super) fn is_muted(&self, zone_key: &str, kind: Kind, time_ms: i64) -> bool {
-        let zone = self.zones.get(zone_key);
+    /// The scores of a window's signals: from 1.0 on one is an alert.
+    pub fn scores(&self, window: &Window, looks: &Looks) -> [Option<f64>; SIGNALS] {
+        let threshold = self.threshold(window);
+        looks.map(|look| look.map(|look| threshold.score(look.surprise)))
+    }
+
+    /// Whether nobody wants to hear of this kind of a window's zone at its time. It is told all the same, as muted.
+    pub(super) fn is_muted(&self, window: &Window, kind: Kind) -> bool {
+        let zone = self.zone(window);
         let during = |one: &Maintenance| {
-            one.zone.as_deref().is_none_or(|zone| zone == zone_key) && (one.start_ms..one.end_ms).contains(&time_ms)
+            let is_ours =
+                one.zone.as_deref().is_none_or(|zone| zone == &*window.zone_key || zone == &*window.zone_name);
+            is_ours && (one.start_ms..one.end_ms).contains(&window.start_ms)
         };
         self.muted_kinds.contains(&kind)
             || zone.is_some_and(|zone| zone.muted || zone.muted_kinds.contains(&kind))
             || self.maintenance.iter().any(during)
+    }
+
+    fn zone(&self, window: &Window) -> Option<&ZoneSettings> {
+        self.zones.get(&*window.zone_key).or_else(|| self.zones.get(&*window.zone_name))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn window(zone: &str, start_ms: i64) -> Window {
+        Window { zone_key: zone.into(), zone_name: format!("{zone}.test").into(), start_ms, ..Window::default() }
+    }
 
     #[test]
     fn kinds_zones_and_times_are_muted_and_no_others() {
@@ -81,7 +99,7 @@ mod tests {
             ZoneSettings { muted_kinds: [Kind::EdgeShift].into(), false_findings_a_month: Some(0.1), muted: false };
         let settings = Settings {
             muted_kinds: [Kind::NewNetwork].into(),
-            zones: [("quiet".to_owned(), quiet), ("picky".to_owned(), picky)].into(),
+            zones: [("quiet".to_owned(), quiet), ("picky.test".to_owned(), picky)].into(),
             maintenance: vec![
                 Maintenance { zone: Some("b".to_owned()), start_ms: 10, end_ms: 20 },
                 Maintenance { zone: None, start_ms: 30, end_ms: 40 },
@@ -100,9 +118,9 @@ mod tests {
             ("b", Kind::Tunnel, 20, false),
             ("a", Kind::Tunnel, 39, true),
         ] {
-            assert_eq!(settings.is_muted(zone, kind, time_ms), muted, "{zone} {kind:?} {time_ms}");
+            assert_eq!(settings.is_muted(&window(zone, time_ms), kind), muted, "{zone} {kind:?} {time_ms}");
         }
-        assert!(settings.threshold("picky") > settings.threshold("a"));
-        assert_eq!(settings.threshold("a"), Threshold::default());
+        assert!(settings.threshold(&window("picky", 0)) > settings.threshold(&window("a", 0)));
+        assert_eq!(settings.threshold(&window("a", 0)), Threshold::default());
     }
 }

@@ -5,6 +5,7 @@ use super::view::View;
 use super::{Expected, Finding, Kind, Settings, Severity, Status, explain};
 use crate::baseline::{Baseline, Looks, Signal};
 use crate::{Window, stable_hash};
+use std::sync::Arc;
 
 /// What a rule must see of what it asks to open a finding, so that the finding goes on: half, lest one that wavers about its
 /// threshold is told again and again.
@@ -82,9 +83,27 @@ impl Zone {
         &self.baseline
     }
 
+    /// What is usual in it, without findings.
+    pub fn usual(&self) -> Self {
+        Self { baseline: self.baseline.clone(), ..Self::default() }
+    }
+
     /// The kinds that are open.
     pub fn open(&self) -> impl Iterator<Item = Kind> {
         self.open.iter().map(|open| open.kind)
+    }
+
+    /// The findings that are open as they would be told if they were over now, but for their status. For whoever takes the zone
+    /// over from another and shows what is open.
+    pub fn open_findings(&self, zone_key: &Arc<str>, zone_name: &Arc<str>, settings: &Settings) -> Vec<Finding> {
+        let told = |open: &Open| {
+            let start_ms = open.last_ms;
+            let (zone_key, zone_name) = (zone_key.clone(), zone_name.clone());
+            let window = Window { zone_key, zone_name, start_ms, ..Window::default() };
+            let summary = format!("{} goes on", open.kind.as_str());
+            Finding { summary, ..base(open, &window, settings, Status::Updated) }
+        };
+        self.open.iter().map(told).collect()
     }
 
     /// Takes in a closed window, and learns from it if it is whole; what there is to tell. Windows of one length come in
@@ -112,7 +131,7 @@ impl Zone {
 
     /// `seen_ms` is where what is seen in the window ends.
     fn judge(&mut self, window: &Window, looks: &Looks, settings: &Settings, seen_ms: i64) -> Vec<Finding> {
-        let threshold = settings.threshold(&window.zone_key);
+        let threshold = settings.threshold(window);
         let mut told = Vec::new();
         for kind in Kind::ALL {
             let place = self.open.iter().position(|open| open.kind == kind);
@@ -206,7 +225,7 @@ fn base(open: &Open, window: &Window, settings: &Settings, status: Status) -> Fi
         edges: Vec::new(),
         coverage: window.coverage,
         whole: window.whole,
-        muted: settings.is_muted(&window.zone_key, open.kind, window.start_ms),
+        muted: settings.is_muted(window, open.kind),
         summary: String::new(),
     }
 }

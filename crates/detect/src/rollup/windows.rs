@@ -1,9 +1,10 @@
 //! Open windows, and what is counted beside them.
 
-use super::Closed;
+use super::{Closed, Counted};
 use crate::message::{Pane, Zone};
 use crate::wire::{Input, put_bytes, put_number, put_signed, put_time};
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Panes without a query that are told at one closing at most: a day of 10 s. A watermark that jumps further is that of a
@@ -41,8 +42,8 @@ impl<P> Default for Windows<P> {
 
 impl<P: Pane> Windows<P> {
     /// Takes over what an epoch counted of a zone. Zones beyond `zones_max` that have something beside their windows are
-    /// counted together, under the empty key.
-    pub(super) fn add(&mut self, key: &Arc<str>, zone: Zone<P>, zones_max: usize) {
+    /// counted together, under the empty key. What is counted in windows is told.
+    pub(super) fn add(&mut self, key: &Arc<str>, zone: Zone<P>, zones_max: usize, counted: &mut Vec<Counted>) {
         let mut beside = Beside { late: zone.late, future: zone.future, missed: 0 };
         for (start_ms, pane) in zone.panes {
             if self.is_closed(start_ms) {
@@ -54,6 +55,7 @@ impl<P: Pane> Windows<P> {
                 self.count += 1;
             }
             open.or_default().merge(&pane);
+            counted.push(Counted { zone_key: key.clone(), start_ms, queries: pane.count() });
         }
         if beside != Beside::default() {
             let full = self.beside.len() >= zones_max && !self.beside.contains_key(key);
@@ -62,6 +64,11 @@ impl<P: Pane> Windows<P> {
             sum.future = sum.future.saturating_add(beside.future);
             sum.missed = sum.missed.saturating_add(beside.missed);
         }
+    }
+
+    /// A zone's open panes that start in a range, in order.
+    pub(super) fn of_zone<'a>(&'a self, key: &'a str, starts_ms: Range<i64>) -> impl Iterator<Item = &'a P> {
+        self.open.range(starts_ms).filter_map(move |(_, zones)| zones.get(key))
     }
 
     pub(super) fn count(&self) -> usize {

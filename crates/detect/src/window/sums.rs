@@ -24,6 +24,21 @@ pub struct Sums {
     open: Vec<Open>,
 }
 
+/// A window of all zones that is complete.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Complete {
+    /// Where it starts, milliseconds since 1970.
+    pub start_ms: i64,
+    /// How long it is, milliseconds.
+    pub length_ms: i64,
+    /// It counts every query that was not late.
+    pub whole: bool,
+    /// The lowest coverage of its panes.
+    pub coverage: f64,
+    /// Of zones that there is something to tell of, by their keys.
+    pub zones: Vec<Window>,
+}
+
 /// A window that is not complete.
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Open {
@@ -48,8 +63,8 @@ impl Sums {
         Self { pane_ms, open: open.collect() }
     }
 
-    /// Takes in the next pane; the windows that are complete with it, the shorter first and each by zone key.
-    pub fn take(&mut self, closed: &Closed<Tally>) -> Vec<Window> {
+    /// Takes in the next pane; the windows that are complete with it, the shorter first.
+    pub fn take(&mut self, closed: &Closed<Tally>) -> Vec<Complete> {
         let mut windows = Vec::new();
         for open in &mut self.open {
             let start_ms = closed.start_ms - closed.start_ms.rem_euclid(open.length_ms);
@@ -75,8 +90,14 @@ impl Sums {
         self.open.iter_mut().try_for_each(|open| open.decode(input))
     }
 
+    /// What has been counted of a zone in a window that is not complete.
+    pub(crate) fn so_far(&self, zone_key: &str, start_ms: i64, length_ms: i64) -> Option<&Tally> {
+        let is_it = |open: &&Open| open.length_ms == length_ms && open.start_ms == Some(start_ms);
+        Some(&self.open.iter().find(is_it)?.zones.get(zone_key)?.0)
+    }
+
     /// What is not complete, for when no pane will follow. None of it is whole.
-    pub fn end(&mut self) -> Vec<Window> {
+    pub fn end(&mut self) -> Vec<Complete> {
         let mut windows = Vec::new();
         self.open.iter_mut().for_each(|open| open.tell(self.pane_ms, &mut windows));
         windows
@@ -135,12 +156,12 @@ impl Open {
     }
 
     /// Tells what there is and begins anew.
-    fn tell(&mut self, pane_ms: i64, windows: &mut Vec<Window>) {
+    fn tell(&mut self, pane_ms: i64, windows: &mut Vec<Complete>) {
         let Open { length_ms, start_ms, panes, whole, coverage, zones } =
             std::mem::replace(self, Self { length_ms: self.length_ms, ..Self::default() });
         let Some(start_ms) = start_ms else { return };
         let whole = whole && panes * pane_ms == length_ms;
-        windows.extend(zones.into_iter().map(|(zone_key, (tally, beside))| {
+        let zone = |(zone_key, (tally, beside)): (Arc<str>, (Tally, Beside))| {
             let window = tally.window();
             Window {
                 // Many zones go under the empty key; none of their names is its name.
@@ -155,7 +176,9 @@ impl Open {
                 missed: beside.missed,
                 ..window
             }
-        }));
+        };
+        let zones = zones.into_iter().map(zone).collect();
+        windows.push(Complete { start_ms, length_ms, whole, coverage, zones });
     }
 }
 
@@ -199,12 +222,16 @@ mod tests {
         windows.iter().map(of).collect()
     }
 
+    fn flat(told: Vec<Complete>) -> Vec<Window> {
+        told.into_iter().flat_map(|window| window.zones).collect()
+    }
+
     #[test]
     fn a_longer_window_is_the_sum_of_its_panes_and_told_with_the_last() {
         let mut sums = Sums::new(10, &[10, 30]);
-        assert_eq!(few(&sums.take(&pane(30, true, &[("a", &["x", "y"])]))), [("a".into(), 3, 1, 2, 2, true)]);
-        assert_eq!(few(&sums.take(&pane(40, true, &[]))), []);
-        let told = sums.take(&pane(50, true, &[("a", &["y", "z"]), ("b", &["x"])]));
+        assert_eq!(few(&flat(sums.take(&pane(30, true, &[("a", &["x", "y"])])))), [("a".into(), 3, 1, 2, 2, true)]);
+        assert_eq!(few(&flat(sums.take(&pane(40, true, &[])))), []);
+        let told = flat(sums.take(&pane(50, true, &[("a", &["y", "z"]), ("b", &["x"])])));
         let expected: [Few; 4] = [
             ("a".into(), 5, 1, 2, 2, true),
             ("b".into(), 5, 1, 1, 1, true),
@@ -213,7 +240,7 @@ mod tests {
         ];
         assert_eq!(few(&told), expected);
         assert_eq!((&*told[2].zone_name, told[2].coverage), ("example.com", 1.0));
-        assert_eq!(few(&sums.end()), []);
+        assert_eq!(few(&flat(sums.end())), []);
     }
 
     #[test]
@@ -221,16 +248,16 @@ mod tests {
         let mut sums = Sums::new(10, &[30]);
         sums.take(&pane(30, true, &[("a", &["x"])]));
         sums.take(&pane(40, false, &[]));
-        let told = sums.take(&pane(50, true, &[]));
+        let told = flat(sums.take(&pane(50, true, &[])));
         assert_eq!((few(&told), told[0].coverage), (vec![("a".into(), 3, 3, 1, 1, false)], 0.5));
         // It begins in the middle.
         sums.take(&pane(70, true, &[("a", &["x"])]));
-        assert_eq!(few(&sums.take(&pane(80, true, &[]))), [("a".into(), 6, 3, 1, 1, false)]);
+        assert_eq!(few(&flat(sums.take(&pane(80, true, &[])))), [("a".into(), 6, 3, 1, 1, false)]);
         // It ends in the middle: the next pane is of another.
         sums.take(&pane(90, true, &[("a", &["x"])]));
         sums.take(&pane(100, true, &[]));
-        assert_eq!(few(&sums.take(&pane(120, true, &[("b", &["x"])]))), [("a".into(), 9, 3, 1, 1, false)]);
-        assert_eq!(few(&sums.end()), [("b".into(), 12, 3, 1, 1, false)]);
+        assert_eq!(few(&flat(sums.take(&pane(120, true, &[("b", &["x"])])))), [("a".into(), 9, 3, 1, 1, false)]);
+        assert_eq!(few(&flat(sums.end())), [("b".into(), 12, 3, 1, 1, false)]);
     }
 
     #[test]
@@ -238,10 +265,10 @@ mod tests {
         let mut sums = Sums::new(10, &[10, 20]);
         let mut closed = pane(20, true, &[]);
         closed.beside.insert("a".into(), Beside { late: 3, future: 2, missed: 1 });
-        let told = sums.take(&closed);
+        let told = flat(sums.take(&closed));
         assert_eq!((told[0].queries, told[0].late, told[0].future, told[0].missed), (0, 3, 2, 1));
         closed.start_ms = 30;
-        let told = sums.take(&closed);
+        let told = flat(sums.take(&closed));
         assert_eq!((told[1].length_ms, told[1].late, told[1].future, told[1].missed), (20, 6, 4, 2));
     }
 
@@ -250,7 +277,7 @@ mod tests {
         let mut sums = Sums::new(10, &[10]);
         let keys: Vec<String> = (0..ZONES_MAX + 5).map(|number| format!("{number:05}")).collect();
         let zones: Vec<(&str, &[&str])> = keys.iter().map(|key| (key.as_str(), &["x"][..])).collect();
-        let told = sums.take(&pane(20, true, &zones));
+        let told = flat(sums.take(&pane(20, true, &zones)));
         assert_eq!(told.len(), ZONES_MAX + 1);
         assert_eq!((few(&told[..1]), &*told[0].zone_name), (vec![(String::new(), 2, 1, 5, 1, true)], ""));
     }

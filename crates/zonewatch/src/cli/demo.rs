@@ -88,9 +88,9 @@ async fn work(args: Args, exposition: Exposition) -> Result<(), Failure> {
     let mut demo = demo::start(feed, clock, args.speed).map_err(Failure::run)?;
 
     let (stop, stopped) = watch::channel(false);
-    let view = Arc::clone(&demo.pipeline.view);
+    let (view, fleet) = (Arc::clone(&demo.pipeline.view), demo.pipeline.fleet.clone());
     tokio::spawn(http::serve(operations, http::operations(exposition, demo.ready()), stopped.clone()));
-    tokio::spawn(http::serve(people, http::people(view, demo.ready()), stopped));
+    tokio::spawn(http::serve(people, http::people(view, fleet, demo.ready()), stopped));
     say(&welcome(&args, page, metrics, &labels, now_ms));
 
     let lasts = async {

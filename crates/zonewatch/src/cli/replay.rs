@@ -4,7 +4,8 @@ use super::Failure;
 use super::worker::{environment, unsound};
 use crate::observe::Settings;
 use crate::replay::{self, Meter, Options, Target};
-use crate::{config, reference};
+use crate::{baselines, config, reference, tuning};
+use detect::detector::Judging;
 use dnslog::schema::Schema;
 use std::io::Write;
 use std::path::PathBuf;
@@ -24,6 +25,7 @@ Examples:
   zonewatch replay export/*.gz                              what is in these logs?
   zonewatch replay --records out.ndjson export/*.gz         the records a worker would deliver
   zonewatch replay --windows - export/*.gz | jq .           counts of each zone and minute
+  zonewatch replay --findings - export/*.gz | jq .summary   what was wrong, when and where
   zcat export/*.gz | grep Z123 | zonewatch replay -         from a pipe
   zonewatch replay --records - --schema lean log.gz | jq .  to a pipe
 
@@ -42,6 +44,12 @@ pub struct Args {
     /// Write windows of 10 s, 1 min and 10 min here, a JSON object a zone, window and line; `-` is standard output.
     #[arg(long, value_name = "FILE")]
     windows: Option<PathBuf>,
+    /// Write findings here, a JSON object each time there is something to tell; `-` is standard output.
+    #[arg(long, value_name = "FILE")]
+    findings: Option<PathBuf>,
+    /// Write what is usual in each zone here, for `detect.baselines` of a worker: give it weeks of logs.
+    #[arg(long, value_name = "FILE")]
+    baselines: Option<PathBuf>,
     /// Write what was rejected here, with reason and original bytes; `-` is standard output.
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
@@ -84,22 +92,27 @@ pub fn run(args: Args) -> Result<(), Failure> {
     if args.inputs.iter().filter(|input| input.as_os_str() == "-").count() > 1 {
         return Err(Failure::usage("read standard input: it is named twice and can be read once; name - once"));
     }
-    let outputs = [&args.records, &args.windows, &args.rejects];
-    let [records, windows, rejects] = outputs.map(|path| path.as_deref().map(Target::from));
-    for (one, other, names) in [
-        (&records, &rejects, "records and rejects"),
-        (&records, &windows, "records and windows"),
-        (&windows, &rejects, "windows and rejects"),
-    ] {
-        if one.is_some() && one == other {
-            return Err(Failure::usage(format!("write {names}: both go to the same place; name two")));
+    let outputs = [&args.records, &args.windows, &args.findings, &args.rejects];
+    let [records, windows, findings, rejects] = outputs.map(|path| path.as_deref().map(Target::from));
+    let named = [("records", &records), ("windows", &windows), ("findings", &findings), ("rejects", &rejects)];
+    for (place, (one, target)) in named.iter().enumerate() {
+        if let Some((other, _)) = named[..place].iter().find(|(_, other)| target.is_some() && other == target) {
+            return Err(Failure::usage(format!("write {other} and {one}: both go to the same place; name two")));
         }
     }
-    let to_stdout = [&records, &windows, &rejects].contains(&&Some(Target::Stdout));
+    let to_stdout = named.iter().any(|(_, target)| **target == Some(Target::Stdout));
+    let judging = Judging {
+        settings: tuning::load(config.detect.tuning.as_deref()).map_err(Failure::usage)?.into(),
+        baselines: baselines::load(config.detect.baselines.as_deref()).map_err(Failure::usage)?.into(),
+        ..Judging::default()
+    };
     let options = Options {
         inputs: args.inputs,
         records,
         windows,
+        findings,
+        baselines: args.baselines,
+        judging,
         rejects,
         settings: Settings::new(&config, REGION, 0),
         reference: Arc::new(reference::load(&config.enrich).map_err(Failure::usage)?),

@@ -3,10 +3,11 @@
 use super::Failure;
 use crate::clock::Clock;
 use crate::config::{self, Config};
+use crate::follow::follow;
 use crate::pipeline::{self, Parts, Windows};
 use crate::supervisor::{self, Fatal, Supervisor};
 use crate::telemetry::{self, Exposition};
-use crate::{http, reference};
+use crate::{baselines, http, reference, tuning};
 use cloud::aws::Clients;
 use cloud::{Call, Create, DeliveryStream, Error, Snapshots as _, Stream};
 use futures_util::future::BoxFuture;
@@ -52,6 +53,8 @@ pub fn run(args: Args) -> Result<(), Failure> {
     config.leases.create &= !no_create;
     if check {
         reference::load(&config.enrich).map_err(Failure::usage)?;
+        tuning::load(config.detect.tuning.as_deref()).map_err(Failure::usage)?;
+        baselines::load(config.detect.baselines.as_deref()).map_err(Failure::usage)?;
         let _ = writeln!(std::io::stdout(), "the configuration is sound");
         return Ok(());
     }
@@ -118,8 +121,11 @@ async fn work(config: Config, exposition: Exposition) -> Result<(), Failure> {
     let shown = (operations.local_addr(), people.local_addr());
     let listeners = [
         tokio::spawn(http::serve(operations, http::operations(exposition, Arc::clone(&ready)), stopped.clone())),
-        tokio::spawn(http::serve(people, http::people(pipeline.view, ready), stopped)),
+        tokio::spawn(http::serve(people, http::people(pipeline.view, pipeline.fleet.clone(), ready), stopped)),
     ];
+    if let Some(fleet) = pipeline.fleet {
+        tokio::spawn(async move { fleet.publish().await });
+    }
     if let (Ok(operations), Ok(people)) = shown {
         info!(%worker, stream = config.source.stream, table = table_of(&config), %operations, %people, "worker starting");
     }
@@ -170,6 +176,10 @@ async fn windows(clients: &Clients, config: &Config) -> Result<Windows, Failure>
     let rollup = clients.stream(&rollup_stream_of(config));
     let create = if config.leases.create { Create::IfMissing } else { Create::Never };
     answered(|| rollup.ensure(create)).await?;
+    let (file, period) = (config.detect.tuning.clone(), Duration::from_secs(config.enrich.reload_secs));
+    let paths = file.iter().cloned().collect();
+    let tuning =
+        follow("findings tuning", paths, period, move || tuning::load(file.as_deref())).map_err(Failure::usage)?;
     let source = clients.stream(&config.source.stream);
     let retention = answered(|| source.ensure(Create::Never)).await?;
     Ok(Windows {
@@ -180,6 +190,9 @@ async fn windows(clients: &Clients, config: &Config) -> Result<Windows, Failure>
         // As long as a lease stays where it has come to.
         save_period: 6 * Duration::from_secs(config.leases.failover_secs),
         delivered: delivery_streams(clients, Some(&config.detect.windows_delivery_stream)).await?,
+        findings: delivery_streams(clients, Some(&config.detect.findings_delivery_stream)).await?,
+        tuning,
+        baselines: Arc::new(baselines::load(config.detect.baselines.as_deref()).map_err(Failure::usage)?),
     })
 }
 
@@ -267,11 +280,11 @@ fn state_table_of(config: &Config) -> String {
 }
 
 /// The rollup stream's leases are those of an application of their own.
-fn rollup_app_of(config: &Config) -> String {
+pub(super) fn rollup_app_of(config: &Config) -> String {
     format!("{}-rollup", config.worker.app)
 }
 
-fn rollup_stream_of(config: &Config) -> String {
+pub(super) fn rollup_stream_of(config: &Config) -> String {
     let named = &config.detect.rollup_stream;
     if named.is_empty() { rollup_app_of(config) } else { named.clone() }
 }

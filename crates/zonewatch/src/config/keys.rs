@@ -84,6 +84,9 @@ pub const KEYS: &[Key] = keys! {
     "detect.bucket" Text;
     "detect.lateness_secs" Whole(1, 3_600, "seconds");
     "detect.windows_delivery_stream" Name(0, 64);
+    "detect.findings_delivery_stream" Name(0, 64);
+    "detect.tuning" Text;
+    "detect.baselines" Text;
     "limits.held_bytes_max" Whole(32 << 20, 1 << 40, "bytes");
     "limits.epoch_bytes_max" Whole(1 << 20, 1 << 30, "bytes");
     "limits.metric_zones_max" Whole(0, 10_000, "zones");

@@ -1,8 +1,8 @@
 //! Defaults, then the file, then the environment; every fault at once, each with where it stands and what is permitted.
 
 use super::keys::{self, KEYS, Permitted};
-use super::nearest::nearest;
 use super::{Config, rules};
+use crate::nearest::nearest;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;

@@ -7,7 +7,6 @@
 mod document_test;
 mod keys;
 mod load;
-mod nearest;
 mod rules;
 mod time;
 
@@ -119,7 +118,7 @@ pub struct Decode {
 pub struct Enrich {
     /// Network databases (`.mmdb`: country, city or ASN), each replaced in the running process when its file is.
     pub databases: Vec<PathBuf>,
-    /// Seconds between two looks whether a database file was replaced.
+    /// Seconds between two looks whether such a file, or that of `detect.tuning`, was replaced.
     pub reload_secs: u64,
     /// Hosted zone id → zone name, for log groups that do not carry the name.
     pub zones: BTreeMap<String, String>,
@@ -191,6 +190,14 @@ pub struct Detect {
     pub lateness_secs: u32,
     /// A Firehose delivery stream for windows; empty: they are counted only.
     pub windows_delivery_stream: String,
+    /// A Firehose delivery stream for findings; empty: they are in the log, the metrics and the API only.
+    pub findings_delivery_stream: String,
+    /// A file that says how much somebody wants to hear, replaced in the running process when it is; empty: the defaults.
+    #[serde(with = "optional_path")]
+    pub tuning: Option<PathBuf>,
+    /// A file of baselines, as `replay --baselines` writes it, for zones that are not known yet; empty: none.
+    #[serde(with = "optional_path")]
+    pub baselines: Option<PathBuf>,
 }
 
 /// What the process may hold and show.
@@ -299,6 +306,9 @@ impl Default for Detect {
             bucket: String::new(),
             lateness_secs: 300,
             windows_delivery_stream: String::new(),
+            findings_delivery_stream: String::new(),
+            tuning: None,
+            baselines: None,
         }
     }
 }

@@ -14,10 +14,11 @@ mod view;
 pub use server::{bind, serve};
 pub use view::{Title, View};
 
+use crate::fleet_views::FleetViews;
 use crate::telemetry::Exposition;
 use axum::Router;
 use axum::body::Body;
-use axum::extract::Request;
+use axum::extract::{Path, Request};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -58,7 +59,7 @@ pub fn operations(exposition: Exposition, ready: Ready) -> Router {
 }
 
 /// The status page and its API.
-pub fn people(view: Arc<View>, ready: Ready) -> Router {
+pub fn people(view: Arc<View>, fleet: Option<Arc<FleetViews>>, ready: Ready) -> Router {
     let page = {
         let (view, ready) = (Arc::clone(&view), Arc::clone(&ready));
         move || {
@@ -71,6 +72,25 @@ pub fn people(view: Arc<View>, ready: Ready) -> Router {
         move || {
             let json = view.snapshot().zones_json();
             async move { typed(JSON, json.to_string()) }
+        }
+    };
+    let findings = {
+        let fleet = fleet.clone();
+        move || async move {
+            match fleet {
+                Some(fleet) => typed(JSON, fleet.findings().await.to_string()),
+                None => without_windows(),
+            }
+        }
+    };
+    let zone = move |Path(zone): Path<String>| async move {
+        let Some(fleet) = fleet else { return without_windows() };
+        match fleet.zone(&zone).await {
+            Some(json) => typed(JSON, json.to_string()),
+            None => {
+                let text = "no such zone: nothing was asked of it in the last day, or its first minute is still open\n";
+                (StatusCode::NOT_FOUND, typed(PLAIN, text.to_owned())).into_response()
+            }
         }
     };
     let fleet = move || {
@@ -86,8 +106,12 @@ pub fn people(view: Arc<View>, ready: Ready) -> Router {
         )
         .route("/icon.svg", get(|| async { typed("image/svg+xml", include_str!("icon.svg").to_owned()) }))
         .route("/api/v1/zones", get(zones))
+        .route("/api/v1/zones/{zone}", get(zone))
+        .route("/api/v1/findings", get(findings))
         .route("/api/v1/fleet", get(fleet))
-        .fallback(|| async { nothing_here("/, /api/v1/zones and /api/v1/fleet") })
+        .fallback(|| async {
+            nothing_here("/, /api/v1/zones, /api/v1/zones/{zone}, /api/v1/findings and /api/v1/fleet")
+        })
         .layer(middleware::from_fn(guarded))
 }
 
@@ -100,6 +124,11 @@ fn typed(content_type: &'static str, text: String) -> Response {
 
 fn nothing_here(paths: &str) -> Response {
     (StatusCode::NOT_FOUND, typed(PLAIN, format!("nothing here; there are {paths}\n"))).into_response()
+}
+
+fn without_windows() -> Response {
+    let text = "no windows are computed by this worker: detect.enabled = true computes them, and findings with them\n";
+    (StatusCode::NOT_FOUND, typed(PLAIN, text.to_owned())).into_response()
 }
 
 /// Refuses requests that name a foreign host, and sets the headers that keep browsers strict.

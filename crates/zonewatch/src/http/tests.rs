@@ -89,7 +89,7 @@ async fn operations_answer_what_prometheus_and_the_orchestrator_ask() {
 #[tokio::test]
 async fn the_page_shows_zones_and_keeps_names_harmless() {
     let _series = ShardSeries::new("logs", "shardId-000000000007");
-    let served = start(people(view(), ready())).await;
+    let served = start(people(view(), None, ready())).await;
     let page = served.ask("GET /").await;
     assert!(page.starts_with("HTTP/1.1 200 OK\r\n"), "{page}");
     let lower = page.to_ascii_lowercase();
@@ -118,7 +118,7 @@ async fn the_page_shows_zones_and_keeps_names_harmless() {
 
 #[tokio::test]
 async fn the_api_says_the_same_as_json() {
-    let served = start(people(view(), Arc::new(|| Err("draining".into())))).await;
+    let served = start(people(view(), None, Arc::new(|| Err("draining".into())))).await;
     let answer = served.ask("GET /api/v1/zones").await;
     let zones: serde_json::Value = serde_json::from_str(body(&answer)).unwrap();
     let zone = &zones["zones"][0];
@@ -135,7 +135,7 @@ async fn the_api_says_the_same_as_json() {
 
 #[tokio::test]
 async fn a_page_of_a_foreign_name_gets_nothing() {
-    let served = start(people(view(), ready())).await;
+    let served = start(people(view(), None, ready())).await;
     for (host, status) in [
         ("localhost:9465", 200),
         ("127.0.0.1", 200),
@@ -153,7 +153,7 @@ async fn a_page_of_a_foreign_name_gets_nothing() {
 
 #[tokio::test]
 async fn a_head_over_the_limit_is_refused() {
-    let served = start(people(view(), ready())).await;
+    let served = start(people(view(), None, ready())).await;
     let answer = served.send(&format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "x".repeat(20_000))).await;
     assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
     let headers: String = (0..100).map(|at| format!("X{at}: x\r\n")).collect();
@@ -163,7 +163,7 @@ async fn a_head_over_the_limit_is_refused() {
 
 #[tokio::test]
 async fn stopping_ends_idle_connections_and_the_listener() {
-    let served = start(people(view(), ready())).await;
+    let served = start(people(view(), None, ready())).await;
     let mut idle = TcpStream::connect(served.address).await.unwrap();
     idle.write_all(b"GET /icon.svg HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     let mut first = [0; 15];

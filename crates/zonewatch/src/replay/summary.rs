@@ -5,9 +5,11 @@
 use crate::config::rfc3339;
 use crate::filter::LeftOut;
 use crate::observe::Observed;
+use detect::finding::Kind;
 use detect::{Digest, HyperLogLog, Zone};
 use dnslog::{QueryType, Reason, ResponseCode};
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -26,6 +28,8 @@ pub struct Summary {
     pub inputs: usize,
     /// Windows that were closed early because too many were open.
     pub windows_limited: u64,
+    /// Findings that opened and are not muted, by kind, if zones were judged.
+    pub findings: Option<BTreeMap<Kind, u64>>,
     /// From the first record to the last.
     pub elapsed: Duration,
     /// What was counted.
@@ -55,6 +59,10 @@ impl Summary {
         if counts.late > 0 {
             let why = "older than 5 minutes when their record arrived";
             table.row(&["late queries", &grouped(counts.late), why]);
+        }
+        if let Some(findings) = &self.findings {
+            let by_kind = findings.iter().map(|(kind, &count)| (kind.as_str(), count));
+            table.row(&["findings", &grouped(findings.values().sum()), &parts(by_kind)]);
         }
         if self.windows_limited > 0 {
             table.row(&["closed early", &grouped(self.windows_limited), "windows, because too many were open"]);

@@ -58,7 +58,7 @@ fn replay(inputs: Vec<Vec<u8>>) -> Replayed {
     };
     let inputs: Vec<Input> = inputs.into_iter().enumerate().map(open).collect();
     let settings = Settings::new(&Config::default(), "us-east-1", 0);
-    let mut replay = Replay::new(inputs, settings, Arc::default(), false);
+    let mut replay = Replay::new(inputs, settings, Arc::default(), None);
     while replay.step().expect("memory can be read") {}
     let observed = &replay.observed;
     let text = observed.records.text();

@@ -1,17 +1,20 @@
-//! Windows of a replay, made as a fleet makes them: epochs of each input, a message for every key group, one fold for each.
+//! Windows and findings of a replay, made as a fleet makes them: epochs of each input, a message for every key group, one fold for each.
 //!
 //! Each input is a shard with an even part of the hash-key space. Time is the inputs': it has come to where the next record
 //! begins, and then every input puts what it has, or says that it has nothing before that time. So windows close while the
 //! inputs are read, in the order of time, and depend on no order in which the inputs are named.
 
+use crate::finding_line;
 use crate::lines::Lines;
 use crate::window_line::{self, Closing};
-use detect::detector::Outcome;
+use detect::detector::{Baselines, Judging};
+use detect::finding::{Kind, Status};
 use detect::message::{Constants, Header};
 use detect::rollup::{FUTURE_MS, Settings};
 use detect::summary::Summary;
 use detect::{Detector, Sequence, Tally, Window};
 use lease::HashRange;
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -31,8 +34,13 @@ pub struct Windows {
     /// When everybody put last.
     put_at_ms: Option<i64>,
     closing: Closing,
+    /// If zones are judged.
+    judging: Option<Judging>,
     told: Vec<Window>,
     lines: Lines,
+    findings: Lines,
+    /// How many findings opened that are not muted, by kind.
+    opened: BTreeMap<Kind, u64>,
     /// Windows closed early, and messages refused: limits that no log of one day meets.
     limited: u64,
 }
@@ -50,7 +58,7 @@ struct Shard {
 
 impl Windows {
     /// Of inputs with these names.
-    pub fn new<'a>(constants: Constants, names: impl Iterator<Item = &'a Arc<str>>) -> Self {
+    pub fn new<'a>(constants: Constants, judging: Option<Judging>, names: impl Iterator<Item = &'a Arc<str>>) -> Self {
         let settings = Settings::new(constants);
         let names: Vec<&Arc<str>> = names.collect();
         let mut turns: Vec<usize> = (0..names.len()).collect();
@@ -67,8 +75,11 @@ impl Windows {
             settings,
             put_at_ms: None,
             closing: Closing::ByTime,
+            judging,
             told: Vec::new(),
             lines: Lines::default(),
+            findings: Lines::default(),
+            opened: BTreeMap::new(),
             limited: 0,
         }
     }
@@ -100,6 +111,9 @@ impl Windows {
         let Some(last_ms) = self.shards.iter().filter_map(|shard| shard.arrived_ms).max() else { return };
         self.put_all(last_ms.max(self.put_at_ms.unwrap_or(0)));
         self.closing = Closing::ByEnd;
+        if let Some(judging) = &mut self.judging {
+            judging.whole_until_ms = last_ms;
+        }
         let Constants { pane_ms, lateness_ms, .. } = self.settings.constants;
         let open_ms = FUTURE_MS + i64::from(pane_ms) + i64::from(lateness_ms) + self.settings.margin_ms;
         self.put_all((last_ms + open_ms).min(TIME_MS_MAX));
@@ -110,6 +124,26 @@ impl Windows {
     /// Lines to be written.
     pub fn lines(&mut self) -> &mut Lines {
         &mut self.lines
+    }
+
+    /// Lines of findings to be written.
+    pub fn findings(&mut self) -> &mut Lines {
+        &mut self.findings
+    }
+
+    /// Whether zones are judged.
+    pub fn judges(&self) -> bool {
+        self.judging.is_some()
+    }
+
+    /// How many findings opened that are not muted, by kind.
+    pub fn opened(&self) -> BTreeMap<Kind, u64> {
+        self.opened.clone()
+    }
+
+    /// What is usual in the zones.
+    pub fn baselines(&self) -> Baselines {
+        self.detector.baselines()
     }
 
     /// Windows closed before their time because there were too many.
@@ -136,13 +170,20 @@ impl Windows {
     /// Puts an epoch or a mark for every key group.
     fn put(&mut self, header: &Header, summary: Summary<Tally>, now_ms: i64) {
         for message in summary.messages(header) {
-            let Ok(Outcome { told, windows }) = self.detector.apply(message, now_ms) else {
+            let Ok(outcome) = self.detector.apply(message, now_ms, self.judging.as_ref()) else {
                 // An arrival that no clock could have noted.
                 self.limited += 1;
                 continue;
             };
-            self.limited += told.counts.windows_limited;
-            self.told.extend(windows);
+            self.limited += outcome.told.counts.windows_limited;
+            let windows = outcome.windows.into_iter().map(|seen| seen.window);
+            self.told.extend(windows.filter(window_line::is_told));
+            for finding in &outcome.findings {
+                finding_line::push(finding, &mut self.findings);
+                if finding.status == Status::Opened && !finding.muted {
+                    *self.opened.entry(finding.kind).or_default() += 1;
+                }
+            }
         }
     }
 

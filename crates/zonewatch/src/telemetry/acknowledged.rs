@@ -12,7 +12,7 @@ use dnslog::{QueryType, Reason, ResponseCode};
 /// Counts an acknowledged epoch of `stream`.
 pub fn count_acknowledged(digest: &Digest, counts: &Counts, stream: &str, labels: &ZoneLabels) {
     for zone in digest.zones().chain([digest.other()]).filter(|zone| zone.total() > 0) {
-        let label = labels.label(zone);
+        let label = labels.label(zone.key(), zone.name());
         for &code in ResponseCode::ALL {
             let queries = zone.with_code(code);
             if queries > 0 {

@@ -3,7 +3,7 @@
 //! A record carries thousands of queries that arrived together. The `metrics` facade would keep each observation until
 //! the next scrape; here it is two additions, whatever the count.
 
-use super::{ARRIVAL_DELAY_SECONDS, DELIVERY_DELAY_SECONDS, head};
+use super::{ARRIVAL_DELAY_SECONDS, DELIVERY_DELAY_SECONDS, FINDING_DELAY_SECONDS, head};
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -16,6 +16,9 @@ pub static ARRIVAL_DELAY: Histogram = Histogram::new(ARRIVAL_DELAY_SECONDS);
 
 /// From a record's arrival to the acknowledgement of all that was made of it.
 pub static DELIVERY_DELAY: Histogram = Histogram::new(DELIVERY_DELAY_SECONDS);
+
+/// From the start of the first window in which a finding was seen to its opening.
+pub static FINDING_DELAY: Histogram = Histogram::new(FINDING_DELAY_SECONDS);
 
 /// Delays by upper bound. Lock-free; a scrape in the middle of an observation may see it in part.
 #[derive(Debug)]

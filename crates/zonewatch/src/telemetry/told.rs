@@ -1,6 +1,11 @@
-//! What is counted of digests that were read and of windows that were closed.
+//! What is counted of digests that were read, of windows that were closed and of findings.
 
-use super::{DIGESTS_READ_TOTAL, LIMITS_REACHED_TOTAL, MISSED_QUERIES_TOTAL, WINDOWS_TOTAL};
+use super::{
+    DIGESTS_READ_TOTAL, FINDING_DELAY, FINDINGS_TOTAL, LIMITS_REACHED_TOTAL, MISSED_QUERIES_TOTAL, WINDOWS_TOTAL,
+    ZONES_LIMITED_TOTAL,
+};
+use detect::detector::Outcome;
+use detect::finding::Status;
 use detect::pane::Tally;
 use detect::rollup::Told;
 
@@ -32,6 +37,22 @@ pub fn count_told(told: &Told<Tally>) {
     }
 }
 
+/// Counts findings, and windows that were not judged. After a restart some of them are told, and counted, again.
+pub fn count_findings(outcome: &Outcome, now_ms: i64) {
+    if outcome.zones_limited > 0 {
+        metrics::counter!(ZONES_LIMITED_TOTAL).increment(outcome.zones_limited);
+    }
+    for finding in &outcome.findings {
+        let (kind, severity) = (finding.kind.as_str(), finding.severity.as_str());
+        let (status, muted) = (finding.status.as_str(), if finding.muted { "true" } else { "false" });
+        let labels = [("kind", kind), ("severity", severity), ("status", status), ("muted", muted)];
+        metrics::counter!(FINDINGS_TOTAL, &labels).increment(1);
+        if finding.status == Status::Opened {
+            FINDING_DELAY.observe(now_ms - finding.start_ms, 1);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -44,7 +65,7 @@ mod tests {
         let beside = BTreeMap::from([("Z".into(), Beside { late: 1, future: 1, missed: 5 })]);
         let closed = Closed { start_ms: 0, whole: true, coverage: 1.0, zones: BTreeMap::new(), beside };
         let counts = Counts { applied: 2, gaps: 3, waiting_limited: 4, ..Counts::default() };
-        let told = Told { closed: vec![closed], counts };
+        let told = Told { closed: vec![closed], counts, ..Told::default() };
         let text = Exposition::isolated(|| count_told(&told)).render();
         for line in [
             "zonewatch_digests_read_total{outcome=\"applied\"} 2\n",
@@ -54,6 +75,23 @@ mod tests {
             "zonewatch_missed_queries_total 5\n",
         ] {
             assert!(text.contains(line), "{line}{text}");
+        }
+    }
+
+    #[test]
+    fn findings_are_counted_as_they_are_told() {
+        let finding = crate::fixtures_test::finding();
+        let over = detect::finding::Finding { status: Status::Closed, muted: true, ..finding.clone() };
+        let outcome = Outcome { findings: vec![finding, over], zones_limited: 3, ..Outcome::default() };
+        let text = Exposition::isolated(|| count_findings(&outcome, 1_795_341_607_000)).render();
+        let labels = "kind=\"random_subdomain\",severity=\"critical\"";
+        for line in [
+            format!("zonewatch_findings_total{{{labels},status=\"opened\",muted=\"false\"}} 1\n"),
+            format!("zonewatch_findings_total{{{labels},status=\"closed\",muted=\"true\"}} 1\n"),
+            "zonewatch_zones_limited_total 3\n".to_owned(),
+            "zonewatch_finding_delay_seconds_bucket{le=\"10\"} 1\n".to_owned(),
+        ] {
+            assert!(text.contains(&line), "{line}{text}");
         }
     }
 }

@@ -41,6 +41,7 @@ pub(super) struct WindowsWorld {
     /// If calls to them fail unlike all others.
     pub(super) snapshot_rates: Option<Rates>,
     pub(super) windows: Arc<memory::DeliveryStream>,
+    pub(super) findings: Arc<memory::DeliveryStream>,
 }
 
 /// A worker and the runtime of its shard tasks.
@@ -127,11 +128,12 @@ impl World {
             snapshots: memory::Snapshots::default(),
             snapshot_rates: None,
             windows: Arc::new(memory::DeliveryStream::keeping("windows")),
+            findings: Arc::new(memory::DeliveryStream::keeping("findings")),
         });
     }
 
     fn windows(&self, seed: u64) -> Option<pipeline::Windows> {
-        let WindowsWorld { rollup, leases, snapshots, snapshot_rates, windows, .. } = self.windows.clone()?;
+        let WindowsWorld { rollup, leases, snapshots, snapshot_rates, windows, findings, .. } = self.windows.clone()?;
         let rates = || self.rates.clone();
         let snapshot_rates = snapshot_rates.unwrap_or_else(rates);
         Some(pipeline::Windows {
@@ -141,6 +143,9 @@ impl World {
             retention: Duration::from_secs(24 * 3600),
             save_period: Duration::from_secs(20),
             delivered: vec![Arc::new(Faulty::new(windows as Arc<dyn DeliveryStream>, rates(), seed + 16))],
+            findings: vec![Arc::new(Faulty::new(findings as Arc<dyn DeliveryStream>, rates(), seed + 17))],
+            tuning: watch::channel(Arc::default()).1,
+            baselines: Arc::default(),
         })
     }
 
@@ -168,7 +173,9 @@ impl World {
     /// The names of the snapshots that are stored.
     pub(super) async fn snapshots(&self) -> Vec<String> {
         let windows = self.windows.as_ref().expect("windows are computed");
-        windows.snapshots.list("").await.expect("memory answers")
+        let mut names = windows.snapshots.list("").await.expect("memory answers");
+        names.retain(|name| !name.starts_with("views/"));
+        names
     }
 
     pub(super) fn pipeline(&self, name: &str, seed: u64, config: &Config) -> pipeline::Pipeline {
