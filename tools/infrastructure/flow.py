@@ -30,7 +30,9 @@ def told(it):
     # moto answers one call at a time, and on a loaded machine after seconds: no lease may be lost by that.
     settings.update(ZONEWATCH_LEASES__FAILOVER_SECS="60", ZONEWATCH_SOURCE__POLL_MS="1000")
     settings.update(ZONEWATCH_SOURCE__IDLE_POLL_MS="2000")
-    return {**os.environ, **settings, "AWS_ENDPOINT_URL": it.endpoint}
+    # Variables of the tests are no settings of a worker, which would refuse them.
+    around = {name: value for name, value in os.environ.items() if not name.startswith("ZONEWATCH_")}
+    return {**around, **settings, "AWS_ENDPOINT_URL": it.endpoint}
 
 
 def examined(program, settings, unknown=frozenset()):
