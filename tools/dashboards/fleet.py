@@ -182,9 +182,10 @@ def lateness():
             [
                 query(rate("zonewatch_late_queries_total", where=MINE), "late"),
                 query(rate("zonewatch_missed_queries_total", where=MINE), "missed"),
+                query(rate("zonewatch_zones_limited_total", where=MINE), "windows not judged"),
             ],
             "cps",
-            "Late: older than the lateness when their record arrived. Missed: their window was closed.",
+            "Late: older than the lateness when their record arrived. Missed: their window was closed. Not judged: a key group had too many zones.",
         ),
         lines(
             "Coverage",

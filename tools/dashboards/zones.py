@@ -83,23 +83,35 @@ def scores():
 def windows():
     return [
         lines(
-            "Queries of a window",
+            "Queries of a minute",
             [query(f"max by (zone) (zonewatch_window_queries{{{ZONES}}})", "{{zone}}")],
             "short",
-            "Counted over the whole fleet, in the last closed window.",
+            "Counted over the whole fleet, in the last closed minute.",
         ),
         lines(
             "Shares",
             [query(f"max by (zone, signal) (zonewatch_window_ratio{{{ZONES}}})", "{{zone}} {{signal}}")],
             "percentunit",
-            "Shares of the last closed window: response codes, different names, the largest resolver.",
+            "Shares and divergences of the last closed minute: response codes, different names, the largest resolver.",
         ),
         lines(
             "Different names and resolvers",
             [query(f"max by (zone, signal) (zonewatch_window_distinct{{{ZONES}}})", "{{zone}} {{signal}}")],
             "short",
-            "In the last closed window, with a standard error of 1.6 % beyond a few hundred.",
+            "In the last closed minute, with a standard error of 1.6 % beyond a few hundred.",
         ),
+    ]
+
+
+def most():
+    return [
+        table(
+            "What was asked most, by whom, and where",
+            [("Queries", f"topk(50, max by (zone, of, value) (zonewatch_window_top_queries{{{ZONES}}}))", "short")],
+            "zone",
+            "Names, resolvers, networks and edges that had most of the last closed minute.",
+            sort="Queries",
+        )
     ]
 
 
@@ -128,6 +140,7 @@ def zones():
         ("Answers", 8, answers()),
         ("Scores", 8, scores()),
         ("Windows", 8, windows()),
+        ("Most of the minute", 10, most()),
         ("Quality of the logs", 7, quality()),
     ]
     mark = annotation(
