@@ -149,6 +149,18 @@ fn every_kind_of_finding_has_an_alert() {
     }
 }
 
+/// A template over a signal that nobody exports says "unknown" for ever.
+#[test]
+fn rules_and_runbook_name_only_signals_that_there_are() {
+    let runbook = std::fs::read_to_string(deploy().join("RUNBOOK.md")).unwrap();
+    let text = rules().into_iter().fold(runbook, |all, (_, text)| all + &text);
+    let named = text.split("signal=").skip(1).map(|rest| rest.trim_start_matches(['\\', '"']));
+    let named: BTreeSet<&str> = named.filter_map(|rest| rest.split(['\\', '"']).next()).collect();
+    let unknown = |name: &&str| detect::baseline::Signal::ALL.iter().all(|signal| signal.as_str() != *name);
+    assert!(named.len() > 3, "{named:?}");
+    assert_eq!(named.into_iter().filter(unknown).collect::<Vec<_>>(), [""; 0]);
+}
+
 #[test]
 fn series_and_their_labels_are_found_in_rules_and_templates() {
     let text = "max by (job, zone) (zonewatch_a{zone!=\"}\",rcode=~\"x|y\"}) / zone:zonewatch_b:rate2m # zonewatch_runbook\n\
