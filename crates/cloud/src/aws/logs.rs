@@ -7,6 +7,7 @@ use super::failure::{Answer, chain, code};
 use super::plain::{self, Signed};
 use crate::Error;
 use aws_config::SdkConfig;
+use aws_config::timeout::TimeoutConfig;
 use aws_sdk_kinesis::config::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
@@ -134,7 +135,13 @@ impl Logs {
         let (signature, _) = sign(request, &params)?.into_parts();
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         let headers = headers.into_iter().chain(signature.headers()).map(owned).collect();
-        Ok(Signed { method: "POST", path: "/".to_owned(), headers, body: body.into(), timeout: None })
+        Ok(Signed {
+            method: "POST",
+            path: "/".to_owned(),
+            headers,
+            body: body.into(),
+            timeouts: TimeoutConfig::builder().build(),
+        })
     }
 }
 

@@ -6,6 +6,7 @@ use super::failure::Answer;
 use super::plain::{self, Answered, Signed};
 use crate::{Call, Error};
 use aws_config::SdkConfig;
+use aws_config::timeout::TimeoutConfig;
 use bytes::Bytes;
 use rusty_s3::actions::{ListObjectsV2, S3Action};
 use rusty_s3::{Bucket, Credentials, UrlStyle};
@@ -74,9 +75,8 @@ impl Snapshots {
     ) -> Result<Answered, Error> {
         let url = action.sign(SIGNED_FOR);
         let path = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
-        // How large an object is, only a put knows; a get is as patient as its signature.
-        let timeout = if name == GET { SIGNED_FOR } else { transfer(body.len()) };
-        let request = Signed { method, path, headers: Vec::new(), body, timeout: Some(timeout) };
+        let timeouts = if name == GET { download() } else { upload(body.len()) };
+        let request = Signed { method, path, headers: Vec::new(), body, timeouts };
         let answer = plain::send(&self.config, "s3", name, &self.arn, &self.endpoint, request).await?;
         sort(answer, name, &self.arn)
     }
@@ -131,9 +131,16 @@ impl Snapshots {
     }
 }
 
-/// What a put of so many bytes may take: a call's time, and a second for each 4 MiB.
-fn transfer(bytes: usize) -> Duration {
-    super::DATA_ATTEMPT_TIMEOUT + Duration::from_secs((bytes >> 22) as u64)
+/// A put of so many bytes may take a call's time, and a second for each 4 MiB.
+fn upload(bytes: usize) -> TimeoutConfig {
+    let lasts = super::DATA_ATTEMPT_TIMEOUT + Duration::from_secs((bytes >> 22) as u64);
+    TimeoutConfig::builder().operation_attempt_timeout(lasts).build()
+}
+
+/// How large an object is, its answer says, which has to begin within a call's time.
+fn download() -> TimeoutConfig {
+    let timeouts = TimeoutConfig::builder().read_timeout(super::DATA_ATTEMPT_TIMEOUT);
+    timeouts.operation_attempt_timeout(SIGNED_FOR).build()
 }
 
 impl crate::Snapshots for Snapshots {
@@ -212,7 +219,13 @@ mod tests {
 
     #[test]
     fn a_large_object_has_its_time() {
-        assert_eq!([transfer(1_000), transfer(400 << 20)].map(|time| time.as_secs()), [10, 110]);
+        let secs = |timeouts: TimeoutConfig| timeouts.operation_attempt_timeout().unwrap().as_secs();
+        assert_eq!([upload(1_000), upload(400 << 20), download()].map(secs), [10, 110, 300]);
+        assert_eq!(
+            download().read_timeout(),
+            Some(super::super::DATA_ATTEMPT_TIMEOUT),
+            "the first byte is not waited for"
+        );
     }
 
     #[test]
