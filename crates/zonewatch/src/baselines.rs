@@ -2,7 +2,10 @@
 
 use detect::detector::Baselines;
 use detect::message::Unreadable;
-use std::path::Path;
+use std::fmt::Display;
+use std::fs::File;
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
 
 /// Reads the file; without one, nothing is known of any zone.
 pub fn load(path: Option<&Path>) -> Result<Baselines, String> {
@@ -22,10 +25,49 @@ pub fn load(path: Option<&Path>) -> Result<Baselines, String> {
     })
 }
 
-/// Writes the file, under its name once it is whole.
-pub fn store(path: &Path, baselines: &Baselines) -> Result<(), String> {
-    let failed = |error| format!("write the baselines {}: {error}; name a place that can be written", path.display());
-    let part = path.with_extension("part");
-    std::fs::write(&part, baselines.encode()).map_err(failed)?;
-    std::fs::rename(&part, path).map_err(failed)
+/// A file of baselines that is not written yet. It has its name once it is whole; one that never is leaves nothing.
+pub struct Draft {
+    path: PathBuf,
+    part: PathBuf,
+    file: File,
+}
+
+impl Draft {
+    /// Makes sure that the file can be written, before hours are spent on what it will say.
+    pub fn open(path: &Path) -> Result<Self, String> {
+        let mut part = path.as_os_str().to_owned();
+        part.push(".part");
+        let part = PathBuf::from(part);
+        if path.is_dir() {
+            return Err(not_written(path, &"it is a folder"));
+        }
+        let file = File::options().write(true).create_new(true).open(&part).map_err(|error| match error.kind() {
+            ErrorKind::AlreadyExists => {
+                let part = part.display();
+                format!(
+                    "write the baselines {}: {part} is there, of a replay under way or one that was killed; delete it",
+                    path.display()
+                )
+            }
+            _ => not_written(path, &error),
+        })?;
+        Ok(Self { path: path.to_owned(), part, file })
+    }
+
+    /// Writes it.
+    pub fn store(mut self, baselines: &Baselines) -> Result<(), String> {
+        let written = self.file.write_all(&baselines.encode()).and_then(|()| std::fs::rename(&self.part, &self.path));
+        written.map_err(|error| not_written(&self.path, &error))
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        // Once it is whole, it is not there under this name.
+        let _ = std::fs::remove_file(&self.part);
+    }
+}
+
+fn not_written(path: &Path, why: &dyn Display) -> String {
+    format!("write the baselines {}: {why}; name a place that can be written", path.display())
 }

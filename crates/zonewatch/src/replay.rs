@@ -23,14 +23,14 @@ pub use meter::Meter;
 pub use output::Target;
 pub use summary::Summary;
 
-use crate::baselines;
+use crate::baselines::Draft;
 use crate::lines::Lines;
 use crate::observe::{Observed, Observer, Settings};
 use detect::detector::Judging;
 use dnslog::{Reason, Reference};
 use input::{Arrival, Input, Item};
 use merge::{Merge, Next, ReadError};
-use output::{Output, WriteError};
+use output::{Output, WriteError, refuse_input};
 use recognize::Unusable;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -105,7 +105,9 @@ pub fn run(options: Options, meter: &mut Meter) -> Result<Summary, Error> {
     let mut windows = open(&options.windows).transpose().map_err(Error::Failed)?;
     let mut findings = open(&options.findings).transpose().map_err(Error::Failed)?;
     let mut rejects = open(&options.rejects).transpose().map_err(Error::Failed)?;
-    let judging = (findings.is_some() || options.baselines.is_some()).then_some(options.judging);
+    let draft = |path: &PathBuf| refuse_input(path, &options.inputs).and_then(|()| Draft::open(path));
+    let baselines = options.baselines.as_ref().map(draft).transpose().map_err(Error::Failed)?;
+    let judging = (findings.is_some() || baselines.is_some()).then_some(options.judging);
     let windowed = match (&windows, judging) {
         (None, None) => None,
         (_, judging) => Some(judging),
@@ -130,8 +132,8 @@ pub fn run(options: Options, meter: &mut Meter) -> Result<Summary, Error> {
         made.end();
         finish(&mut windows, made.lines())?;
         finish(&mut findings, made.findings())?;
-        if let Some(path) = &options.baselines {
-            baselines::store(path, &made.baselines()).map_err(Error::Failed)?;
+        if let Some(draft) = baselines {
+            draft.store(&made.baselines()).map_err(Error::Failed)?;
         }
     }
     Ok(replay.end())

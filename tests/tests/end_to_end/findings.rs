@@ -1,6 +1,7 @@
 //! Findings, from log lines to where people and machines read them.
 
 use serde_json::{Value, json};
+use std::fs;
 use std::path::Path;
 use zonewatch_tests::emulators::{Delivery, Emulator, base64, unique, wait_for};
 use zonewatch_tests::fleet::{Fleet, PATIENCE, Worker};
@@ -77,6 +78,34 @@ fn what_was_usual_is_written_and_taken() {
     let output = with(&folder.write("not.bin", b"something else"));
     assert_eq!(output.status.code(), Some(2), "{}", said(&output));
     assert!(said(&output).contains("zonewatch replay --baselines"), "{}", said(&output));
+}
+
+#[test]
+fn a_file_of_baselines_that_cannot_be_written_is_told_at_the_start() {
+    let folder = Folder::create();
+    let input = folder.write("queries.log", log("FRA6-C1").as_bytes());
+    let before = fs::read(&input).expect("it was written");
+    let replay = |baselines: &str, more: &[&str]| {
+        let arguments = [&["replay", "--quiet", "--baselines", baselines], more, &[&input.display().to_string()]];
+        run(&mut zonewatch(&arguments.concat()))
+    };
+    let nowhere = folder.file("no-folder/usual.bin").display().to_string();
+    let usual = folder.file("usual.bin").display().to_string();
+    let own = input.display().to_string();
+    for (path, more, says) in [
+        (nowhere.as_str(), &[][..], "name a place that can be written"),
+        (&folder.file("").display().to_string(), &[], "it is a folder"),
+        (&own, &[], "it is also an input"),
+        ("-", &[], "they are no text"),
+        (&usual, &["--windows", &usual], "both go to the same place"),
+    ] {
+        let output = replay(path, more);
+        assert!(!output.status.success() && said(&output).contains(says), "{path}: {}", said(&output));
+    }
+    let files = fs::read_dir(folder.file("")).expect("the folder is there").count();
+    assert_eq!((files, fs::read(&input).expect("it is there")), (1, before), "nothing is left and nothing lost");
+    folder.write("usual.bin.part", b"");
+    assert!(said(&replay(&usual, &[])).contains("delete it"));
 }
 
 /// Puts four seconds' worth of a flood of names that nobody has, dated now.

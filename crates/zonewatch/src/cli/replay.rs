@@ -94,7 +94,17 @@ pub fn run(args: Args) -> Result<(), Failure> {
     }
     let outputs = [&args.records, &args.windows, &args.findings, &args.rejects];
     let [records, windows, findings, rejects] = outputs.map(|path| path.as_deref().map(Target::from));
-    let named = [("records", &records), ("windows", &windows), ("findings", &findings), ("rejects", &rejects)];
+    let baselines = args.baselines.clone().map(Target::File);
+    if baselines == Some(Target::File("-".into())) {
+        return Err(Failure::usage("write baselines: they are no text, and go to a file; name one"));
+    }
+    let named = [
+        ("records", &records),
+        ("windows", &windows),
+        ("findings", &findings),
+        ("baselines", &baselines),
+        ("rejects", &rejects),
+    ];
     for (place, (one, target)) in named.iter().enumerate() {
         if let Some((other, _)) = named[..place].iter().find(|(_, other)| target.is_some() && other == target) {
             return Err(Failure::usage(format!("write {other} and {one}: both go to the same place; name two")));

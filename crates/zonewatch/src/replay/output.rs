@@ -45,13 +45,7 @@ impl Output {
             Target::Stdout => Ok(Self { name: "standard output".into(), writer: Box::new(io::stdout().lock()) }),
             Target::File(path) => {
                 let name = path.display().to_string();
-                let same = |input: &PathBuf| {
-                    let (input, output) = (input.canonicalize(), path.canonicalize());
-                    input.is_ok_and(|input| output.is_ok_and(|output| input == output))
-                };
-                if inputs.iter().any(same) {
-                    return Err(format!("write {name}: it is also an input; name another file"));
-                }
+                refuse_input(path, inputs)?;
                 let file = File::create(path)
                     .map_err(|error| format!("write {name}: {error}; name a place that can be written"))?;
                 Ok(Self { name, writer: Box::new(file) })
@@ -83,5 +77,17 @@ impl Output {
             io::ErrorKind::BrokenPipe => WriteError::Closed,
             _ => WriteError::Failed(format!("write {}: {error}", self.name)),
         }
+    }
+}
+
+/// A file that is also an input would be emptied before it is read.
+pub fn refuse_input(path: &Path, inputs: &[PathBuf]) -> Result<(), String> {
+    let same = |input: &PathBuf| {
+        let (input, output) = (input.canonicalize(), path.canonicalize());
+        input.is_ok_and(|input| output.is_ok_and(|output| input == output))
+    };
+    match inputs.iter().any(same) {
+        true => Err(format!("write {}: it is also an input; name another file", path.display())),
+        false => Ok(()),
     }
 }
