@@ -10,6 +10,8 @@ use crate::telemetry::{self, Exposition};
 use crate::{baselines, http, reference, tuning};
 use cloud::aws::Clients;
 use cloud::{Call, Create, DeliveryStream, Error, Snapshots as _, Stream};
+use detect::detector::Baselines;
+use detect::finding;
 use futures_util::future::BoxFuture;
 use std::io::Write;
 use std::path::PathBuf;
@@ -83,9 +85,10 @@ async fn work(config: Config, exposition: Exposition) -> Result<(), Failure> {
     let operations = http::bind(config.http.operations, "http.operations").await.map_err(Failure::run)?;
     let people = http::bind(config.http.people, "http.people").await.map_err(Failure::run)?;
     let reference = reference::follow(config.enrich.clone()).map_err(Failure::usage)?;
+    let judged = Judged::load(&config).map_err(Failure::usage)?;
 
     let Reached { clients, records, quarantine, windows } = tokio::select! {
-        reached = reach(&config) => reached?,
+        reached = reach(&config, judged) => reached?,
         // Services that do not answer are waited for, and nothing is held yet.
         name = signals.next() => {
             info!(signal = name, "stopped before anything was begun");
@@ -160,26 +163,37 @@ struct Reached {
     windows: Option<Windows>,
 }
 
-async fn reach(config: &Config) -> Result<Reached, Failure> {
+/// The files by which zones are judged.
+struct Judged {
+    tuning: watch::Receiver<Arc<finding::Settings>>,
+    baselines: Arc<Baselines>,
+}
+
+impl Judged {
+    fn load(config: &Config) -> Result<Self, String> {
+        let file = config.detect.tuning.clone();
+        let (paths, period) = (file.iter().cloned().collect(), Duration::from_secs(config.enrich.reload_secs));
+        let tuning = follow("findings tuning", paths, period, move || tuning::load(file.as_deref()))?;
+        Ok(Self { tuning, baselines: Arc::new(baselines::load(config.detect.baselines.as_deref())?) })
+    }
+}
+
+async fn reach(config: &Config, judged: Judged) -> Result<Reached, Failure> {
     let clients = Clients::from_env().await.map_err(|error| Failure::run(error.to_string()))?;
     let records = delivery_streams(&clients, &config.records.delivery_streams).await?;
     let quarantine = delivery_streams(&clients, Some(&config.quarantine.delivery_stream)).await?.pop();
-    let windows = if config.detect.enabled { Some(windows(&clients, config).await?) } else { None };
+    let windows = if config.detect.enabled { Some(windows(&clients, config, judged).await?) } else { None };
     Ok(Reached { clients, records, quarantine, windows })
 }
 
 /// What windows need; makes the rollup stream if it is missing.
-async fn windows(clients: &Clients, config: &Config) -> Result<Windows, Failure> {
+async fn windows(clients: &Clients, config: &Config, judged: Judged) -> Result<Windows, Failure> {
     let failed = |error: Error| Failure::run(error.to_string());
     let snapshots = clients.snapshots(&config.detect.bucket, &format!("{}/", config.worker.app)).map_err(failed)?;
     answered(|| snapshots.check()).await?;
     let rollup = clients.stream(&rollup_stream_of(config));
     let create = if config.leases.create { Create::IfMissing } else { Create::Never };
     answered(|| rollup.ensure(create)).await?;
-    let (file, period) = (config.detect.tuning.clone(), Duration::from_secs(config.enrich.reload_secs));
-    let paths = file.iter().cloned().collect();
-    let tuning =
-        follow("findings tuning", paths, period, move || tuning::load(file.as_deref())).map_err(Failure::usage)?;
     let source = clients.stream(&config.source.stream);
     let retention = answered(|| source.ensure(Create::Never)).await?;
     Ok(Windows {
@@ -191,8 +205,8 @@ async fn windows(clients: &Clients, config: &Config) -> Result<Windows, Failure>
         save_period: 6 * Duration::from_secs(config.leases.failover_secs),
         delivered: delivery_streams(clients, Some(&config.detect.windows_delivery_stream)).await?,
         findings: delivery_streams(clients, Some(&config.detect.findings_delivery_stream)).await?,
-        tuning,
-        baselines: Arc::new(baselines::load(config.detect.baselines.as_deref()).map_err(Failure::usage)?),
+        tuning: judged.tuning,
+        baselines: judged.baselines,
     })
 }
 
