@@ -2,7 +2,7 @@
 
 use super::{Finding, Need, failed};
 use cloud::aws::{Inspect, StreamSummary};
-use cloud::{Start, Stream};
+use cloud::{Error, Start, Stream};
 use lease::{Shard, ShardId};
 use std::collections::BTreeMap;
 
@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 pub struct Source {
     /// Its ARN, if it could be described.
     pub arn: Option<String>,
+    /// There is no stream of this name.
+    pub missing: bool,
     pub retention_hours: Option<i32>,
     /// Its shards, if they could be listed.
     pub shards: Option<BTreeMap<ShardId, Shard>>,
@@ -29,6 +31,7 @@ pub async fn examine(check: &'static str, inspect: &Inspect, stream: &dyn Stream
     let shards = match stream.shards().await {
         Ok(shards) => shards,
         Err(error) => {
+            source.missing = matches!(error, Error::Missing { .. });
             out.push(failed(check, &error, Need::Worker));
             let next = "mend kinesis:ListShards first";
             for action in ["kinesis:GetShardIterator", "kinesis:GetRecords"] {

@@ -35,7 +35,7 @@ pub async fn examine(
     within(deadline, STREAM, out, async |out| {
         let rollup = clients.stream(&names.stream);
         let found = stream::examine(STREAM, inspect, &rollup, out).await;
-        if found.arn.is_none() && found.shards.is_none() && create {
+        if found.missing && create {
             out.push(Finding::warning(
                 STREAM,
                 &names.stream,
