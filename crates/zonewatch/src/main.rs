@@ -28,6 +28,7 @@ mod minutely;
 mod nearest;
 mod observe;
 mod observers;
+mod outgoing;
 mod outlet;
 mod pipeline;
 mod printable;

@@ -6,11 +6,10 @@
 //! named when it took the lease.
 
 use crate::clock::Clock;
-use crate::config::{Compression, Packing};
 use crate::jitter::Jitter;
-use crate::lines::Lines;
 use crate::load::Meter;
 use crate::minutely::Minutely;
+use crate::outgoing::Outgoing;
 use crate::outlet::Outlet;
 use crate::printable::printable;
 use crate::reader::{Readers, Room};
@@ -29,8 +28,6 @@ use detect::pane::Tally;
 use detect::rollup::{Refused, Settings};
 use detect::snapshot::{Name, Saver, is_taken_over, orphans};
 use lease::{Checkpoint, Commit, Lease, Shard, ShardId, Then};
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -39,8 +36,14 @@ use tracing::{error, info, trace, warn};
 /// The first pause after a call that failed, and the longest.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
+/// The view that the owner before left is waited for so long; without it details are missing until there is something to tell.
+const VIEW_MAX: Duration = Duration::from_secs(2);
 /// A view is left within this, or not: the lease is waited for.
 const LEAVE_MAX: Duration = Duration::from_millis(500);
+/// Of one task, while a delivery stream refuses. Then reading waits, as it does at the source.
+const TOLD_BYTES_MAX: usize = 16 << 20;
+/// Between two looks at what is on its way, while it is waited for.
+const LOOK: Duration = Duration::from_secs(1);
 /// A larger snapshot is stored less often: a zone has a quarter of a megabyte, and a thousand of them in one shard shall not
 /// keep a core and the network busy.
 const SAVED_BYTES_A_SECOND: usize = 4 << 20;
@@ -74,9 +77,6 @@ pub struct Shared {
     /// How zones are called in metrics.
     pub labels: Arc<ZoneLabels>,
 }
-
-/// Windows and findings on their way.
-type Delivery = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Why a task ends before its shard.
 #[derive(Debug)]
@@ -116,10 +116,11 @@ struct RollupTask {
     meter: Meter,
     saver: Saver,
     state: Detector,
-    /// Windows and findings told and not on their way, and those on their way: all are acknowledged before the next commit.
-    lines: Lines,
-    findings: Lines,
-    delivery: Option<Delivery>,
+    /// Windows and findings that were told: all are acknowledged before the next commit.
+    windows: Outgoing,
+    findings: Outgoing,
+    /// When the last source record of the last message had arrived, milliseconds since 1970.
+    heard_ms: i64,
     /// The last record folded, and whether the row knows.
     through: Checkpoint,
     saved_at: Duration,
@@ -142,9 +143,9 @@ impl RollupTask {
             meter: Meter::new(now, lease.load),
             saver: Saver::new(lease.key.as_str().into(), named),
             state: Detector::new(shared.settings.clone()),
-            lines: Lines::default(),
-            findings: Lines::default(),
-            delivery: None,
+            windows: Outgoing::new(shared.windows.clone()),
+            findings: Outgoing::new(shared.findings.clone()),
+            heard_ms: 0,
             through: lease.checkpoint.clone(),
             saved_at: now,
             save_after: shared.jitter.of(shared.save_period),
@@ -158,7 +159,7 @@ impl RollupTask {
     async fn work(&mut self) -> Result<(), Stopped> {
         let mut phase = self.phase.clone();
         let loaded = tokio::select! {
-            loaded = self.load() => Some(loaded?),
+            loaded = self.begin() => Some(loaded?),
             _ = phase.wait_for(|phase| *phase == Phase::Drain) => None,
         };
         if loaded.is_none() {
@@ -166,8 +167,6 @@ impl RollupTask {
             self.commits.commit(Commit::at(self.through.clone(), Then::Release)).await?;
             return Ok(());
         }
-        self.show().await;
-        self.sweep().await?;
         let shared = self.shared.clone();
         let mut reader = shared.readers.open(self.lease.key.clone(), start_of(&self.lease));
         loop {
@@ -185,16 +184,22 @@ impl RollupTask {
                 return self.save(Then::Release).await;
             }
             let now = shared.clock.elapsed();
-            if self.through != self.lease.checkpoint && now.saturating_sub(self.saved_at) >= self.save_after {
+            self.outgoing().for_each(|outgoing| outgoing.start(now));
+            let due = self.through != self.lease.checkpoint && now.saturating_sub(self.saved_at) >= self.save_after;
+            if due && self.outgoing().all(|outgoing| outgoing.is_idle()) {
                 self.save(Then::Keep).await?;
+                continue;
             }
-            self.deliver();
+            // What was told is waited for, but not without end: while one stream refuses, the other has its findings.
+            let stuck = self.outgoing().any(|outgoing| outgoing.is_stuck(now));
+            let held: usize = self.outgoing().map(|outgoing| outgoing.bytes()).sum();
+            let reads = !due || (stuck && held < TOLD_BYTES_MAX);
             tokio::select! {
                 _ = self.phase.changed() => {}
-                () = async { self.delivery.as_mut().expect("guarded").await }, if self.delivery.is_some() => {
-                    self.delivery = None;
-                }
-                (batch, hold) = reader.next(Room::Awaited) => {
+                () = self.windows.proceed() => {}
+                () = self.findings.proceed() => {}
+                () = shared.clock.sleep(LOOK), if !reads => {}
+                (batch, hold) = reader.next(Room::Awaited), if reads => {
                     self.fold(batch).await;
                     drop(hold);
                 }
@@ -246,6 +251,7 @@ impl RollupTask {
     }
 
     fn apply(&mut self, message: Message<Tally>, arrival_ms: i64, judging: &Judging) {
+        self.heard_ms = message.header.time_ms;
         match self.state.apply(message, arrival_ms, Some(judging)) {
             Ok(outcome) => self.tell(&outcome),
             Err(Refused::Constants) => self.refused("constants"),
@@ -255,51 +261,42 @@ impl RollupTask {
 
     fn tell(&mut self, outcome: &Outcome) {
         telemetry::count_told(&outcome.told);
-        telemetry::count_findings(outcome, self.shared.clock.now_ms());
+        telemetry::count_findings(outcome, self.shared.clock.now_ms() - self.heard_ms);
         self.views.told(outcome);
-        if self.shared.windows.is_some() {
-            window_line::push_all(&outcome.windows, &mut self.lines);
-        }
+        self.windows.push(|lines| window_line::push_all(&outcome.windows, lines));
         for finding in &outcome.findings {
             say(finding);
-            if self.shared.findings.is_some() {
-                finding_line::push(finding, &mut self.findings);
-            }
+            self.findings.push(|lines| finding_line::push(finding, lines));
         }
     }
 
-    /// Sends what was told on its way, if nothing is. What gathers meanwhile is at most what is told between two saves, which
-    /// wait for it.
-    fn deliver(&mut self) {
-        if self.delivery.is_some() || (self.lines.is_empty() && self.findings.is_empty()) {
-            return;
-        }
-        let told = [(&self.shared.windows, &mut self.lines), (&self.shared.findings, &mut self.findings)];
-        let deliveries = told.map(|(outlet, lines)| (outlet.clone(), std::mem::take(lines)));
-        self.delivery = Some(Box::pin(async move {
-            let each = deliveries.into_iter().map(async |(outlet, lines)| {
-                let (Some(outlet), false) = (outlet, lines.is_empty()) else { return };
-                let payload_bytes = lines.len();
-                outlet.deliver(lines.into_entries(Packing::Lines, Compression::None), payload_bytes).await;
-            });
-            futures_util::future::join_all(each).await;
-        }));
+    fn outgoing(&mut self) -> impl Iterator<Item = &mut Outgoing> {
+        [&mut self.windows, &mut self.findings].into_iter()
     }
 
     /// Waits until all that was told is acknowledged.
     async fn flush(&mut self) -> Result<(), Stopped> {
-        loop {
-            self.deliver();
-            let Some(delivery) = self.delivery.as_mut() else { return Ok(()) };
+        while !self.outgoing().all(|outgoing| outgoing.is_idle()) {
+            let now = self.shared.clock.elapsed();
+            self.outgoing().for_each(|outgoing| outgoing.start(now));
             tokio::select! {
-                () = delivery => self.delivery = None,
+                () = self.windows.proceed() => {}
+                () = self.findings.proceed() => {}
                 _ = self.phase.wait_for(|phase| *phase == Phase::Lost) => return Err(Stopped::Lost),
             }
         }
+        Ok(())
     }
 
     fn refused(&self, reason: &'static str) {
         metrics::counter!(telemetry::DIGESTS_READ_TOTAL, "outcome" => reason).increment(1);
+    }
+
+    /// All that comes before the first read. What takes part in it may not answer.
+    async fn begin(&mut self) -> Result<(), Stopped> {
+        self.load().await?;
+        self.show().await;
+        self.sweep().await
     }
 
     /// Takes over what the row names, or of the parents' states those in the own range.
@@ -325,7 +322,8 @@ impl RollupTask {
     async fn show(&mut self) {
         self.views.open(self.state.open_findings(&self.shared.tuning.borrow()));
         let place = fleet_views::place(self.lease.key.as_str());
-        if let Ok(Some(bytes)) = self.shared.snapshots.get(&place).await
+        let got = tokio::time::timeout(VIEW_MAX, self.shared.snapshots.get(&place)).await;
+        if let Ok(Ok(Some(bytes))) = got
             && let Ok(document) = serde_json::from_slice(&bytes)
         {
             self.views.adopt(&document);

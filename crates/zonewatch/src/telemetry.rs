@@ -137,7 +137,7 @@ metrics_table! {
     FINDINGS_TOTAL = "zonewatch_findings_total" Counter Count ["kind", "severity", "status", "muted"]
         "Tellings of findings, by status: opened, updated, closed, superseded.";
     FINDING_DELAY_SECONDS = "zonewatch_finding_delay_seconds" Histogram Seconds []
-        "From the start of the first window in which a finding was seen to its opening.";
+        "From the arrival of the last source record that a finding follows from to its opening.";
     ZONES_LIMITED_TOTAL = "zonewatch_zones_limited_total" Counter Count []
         "Windows of zones that are not judged because their key group has too many.";
     MISSED_QUERIES_TOTAL = "zonewatch_missed_queries_total" Counter Count []

@@ -100,6 +100,41 @@ async fn a_drain_does_not_wait_for_a_bucket_that_does_not_answer() {
 }
 
 #[tokio::test]
+async fn a_drain_does_not_wait_for_the_view_that_was_left() {
+    let mut world = World::new(1, Rates::none());
+    world.compute_windows(1);
+    let windows = world.windows.as_mut().unwrap();
+    windows.snapshot_rates = Some(Rates { delayed: 1.0, delay_max: Duration::from_secs(600), ..Rates::none() });
+    let mut worker = world.worker("slow", 1, |_| {});
+    let taken = async |world: &World| world.rollup_rows().await.iter().any(|row| row.owner.is_some());
+    world.until("the rollup shard taken", taken).await;
+    let rollup = worker.rollup.as_mut().unwrap();
+    rollup.drain();
+    let drained = tokio::time::timeout(Duration::from_secs(10), rollup.finished()).await;
+    drained.expect("a drain in a moment").expect("a drain that ends well");
+    worker.kill();
+}
+
+#[tokio::test]
+async fn a_stream_that_refuses_windows_holds_up_no_finding() {
+    let mut world = World::new(1, Rates::none());
+    world.compute_windows(1);
+    let windows = world.windows.as_mut().unwrap();
+    windows.windows_rates = Some(Rates { lost_call: 1.0, ..Rates::none() });
+    let worker = world.worker("one", 1, |config| {
+        config.source.epoch_secs = 1;
+        config.detect.lateness_secs = 10;
+    });
+    world.put(0).await;
+    let late = world.clock.now_ms() + 120_000;
+    world.until("windows on their way", async |world| world.clock.now_ms() > late).await;
+    world.put_asked(0, 5_000, world.clock.now_ms(), "NXDOMAIN").await;
+    let found = async |world: &World| !world.windows.as_ref().unwrap().findings.entries().is_empty();
+    world.until("a finding", found).await;
+    worker.kill();
+}
+
+#[tokio::test]
 async fn crashes_and_failing_calls_lose_nothing() {
     for seed in 0..3 {
         crashed_workers_lose_nothing(rates(), seed, Retrieval::Polling).await;
@@ -292,7 +327,11 @@ async fn task_by_hand(
     let mut held = taken.recv_timeout(Duration::from_secs(60)).expect("a lease is taken");
     held.lease.pending = remake.map(|last| lease::Epoch { first: sequence("1"), last: sequence(last) });
     let mut task = super::ShardTask::new(held, shared);
-    task.waiting.push_back(cloud::Record { sequence: sequence("1"), arrival_ms: 1, data: event(0).into() });
+    task.waiting.push_back(cloud::Record {
+        sequence: sequence("1"),
+        arrival_ms: 1,
+        data: event(0, START_MS, "NOERROR").into(),
+    });
     task.observe_waiting(supervisor::Phase::Run).await;
     assert!(!task.open.is_empty());
     (task, supervisor)
@@ -313,7 +352,11 @@ async fn a_task_sleeps_until_there_is_something_to_do() {
     assert!(task.has_news());
     let now = world.clock.elapsed();
     task.acknowledged_at = now.saturating_sub(super::COMMIT_IDLE);
-    task.waiting.push_back(cloud::Record { sequence: sequence("2"), arrival_ms: 1, data: event(1).into() });
+    task.waiting.push_back(cloud::Record {
+        sequence: sequence("2"),
+        arrival_ms: 1,
+        data: event(1, START_MS, "NOERROR").into(),
+    });
     task.observe_waiting(supervisor::Phase::Run).await;
     assert!(sleeps(&task), "{:?}", task.until_next_deadline(false));
     drop(supervisor);

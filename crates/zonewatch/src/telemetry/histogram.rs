@@ -17,7 +17,7 @@ pub static ARRIVAL_DELAY: Histogram = Histogram::new(ARRIVAL_DELAY_SECONDS);
 /// From a record's arrival to the acknowledgement of all that was made of it.
 pub static DELIVERY_DELAY: Histogram = Histogram::new(DELIVERY_DELAY_SECONDS);
 
-/// From the start of the first window in which a finding was seen to its opening.
+/// From the arrival of the last record that a finding follows from to its opening.
 pub static FINDING_DELAY: Histogram = Histogram::new(FINDING_DELAY_SECONDS);
 
 /// Delays by upper bound. Lock-free; a scrape in the middle of an observation may see it in part.

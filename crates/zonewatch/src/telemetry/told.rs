@@ -37,8 +37,9 @@ pub fn count_told(told: &Told<Tally>) {
     }
 }
 
-/// Counts findings, and windows that were not judged. After a restart some of them are told, and counted, again.
-pub fn count_findings(outcome: &Outcome, now_ms: i64) {
+/// Counts findings, and windows that were not judged. After a restart some of them are told, and counted, again. `delay_ms` is
+/// since the arrival of the last record that they follow from.
+pub fn count_findings(outcome: &Outcome, delay_ms: i64) {
     if outcome.zones_limited > 0 {
         metrics::counter!(ZONES_LIMITED_TOTAL).increment(outcome.zones_limited);
     }
@@ -48,7 +49,7 @@ pub fn count_findings(outcome: &Outcome, now_ms: i64) {
         let labels = [("kind", kind), ("severity", severity), ("status", status), ("muted", muted)];
         metrics::counter!(FINDINGS_TOTAL, &labels).increment(1);
         if finding.status == Status::Opened {
-            FINDING_DELAY.observe(now_ms - finding.start_ms, 1);
+            FINDING_DELAY.observe(delay_ms, 1);
         }
     }
 }
@@ -83,7 +84,7 @@ mod tests {
         let finding = crate::fixtures_test::finding();
         let over = detect::finding::Finding { status: Status::Closed, muted: true, ..finding.clone() };
         let outcome = Outcome { findings: vec![finding, over], zones_limited: 3, ..Outcome::default() };
-        let text = Exposition::isolated(|| count_findings(&outcome, 1_795_341_607_000)).render();
+        let text = Exposition::isolated(|| count_findings(&outcome, 7_000)).render();
         let labels = "kind=\"random_subdomain\",severity=\"critical\"";
         for line in [
             format!("zonewatch_findings_total{{{labels},status=\"opened\",muted=\"false\"}} 1\n"),

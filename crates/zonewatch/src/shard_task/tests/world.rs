@@ -2,7 +2,7 @@
 
 use crate::budget::Budget;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, rfc3339};
 use crate::pipeline::{self, Parts};
 use crate::supervisor::{self, Ports, Supervisor};
 use bytes::Bytes;
@@ -16,6 +16,8 @@ use tokio::sync::watch;
 
 /// How many times faster than real the workers live.
 const SPEED: f64 = 20.0;
+/// When they begin.
+pub(super) const START_MS: i64 = 1_800_000_000_000;
 
 pub(super) struct World {
     pub(super) clock: Clock,
@@ -40,6 +42,8 @@ pub(super) struct WindowsWorld {
     pub(super) snapshots: memory::Snapshots,
     /// If calls to them fail unlike all others.
     pub(super) snapshot_rates: Option<Rates>,
+    /// If calls to where windows go fail unlike all others.
+    pub(super) windows_rates: Option<Rates>,
     pub(super) windows: Arc<memory::DeliveryStream>,
     pub(super) findings: Arc<memory::DeliveryStream>,
 }
@@ -62,7 +66,7 @@ impl Worker {
 
 impl World {
     pub(super) fn new(shards: usize, rates: Rates) -> Self {
-        let clock = Clock::scaled(1_800_000_000_000, SPEED);
+        let clock = Clock::scaled(START_MS, SPEED);
         let source = memory::Stream::new("source", shards, Arc::new(move || clock.now_ms()));
         Self {
             clock,
@@ -85,7 +89,13 @@ impl World {
 
     /// The same with so many queries.
     pub(super) async fn put_many(&mut self, hash_key: u128, queries: u64) {
-        let events: Vec<String> = (self.put..self.put + queries).map(event).collect();
+        self.put_asked(hash_key, queries, START_MS, "NOERROR").await;
+    }
+
+    /// The same with queries that were asked then and answered so.
+    pub(super) async fn put_asked(&mut self, hash_key: u128, queries: u64, asked_ms: i64, code: &str) {
+        let numbers = self.put..self.put + queries;
+        let events: Vec<String> = numbers.map(|number| event(number, asked_ms, code)).collect();
         self.put += queries;
         let record = format!(
             r#"{{"messageType":"DATA_MESSAGE","owner":"123456789012","logGroup":"/aws/route53/example.com","logStream":"Z123412341234/FRA6","subscriptionFilters":["f"],"logEvents":[{}]}}"#,
@@ -127,22 +137,25 @@ impl World {
             state: Arc::new(memory::StateTable::new("rollup-state")),
             snapshots: memory::Snapshots::default(),
             snapshot_rates: None,
+            windows_rates: None,
             windows: Arc::new(memory::DeliveryStream::keeping("windows")),
             findings: Arc::new(memory::DeliveryStream::keeping("findings")),
         });
     }
 
     fn windows(&self, seed: u64) -> Option<pipeline::Windows> {
-        let WindowsWorld { rollup, leases, snapshots, snapshot_rates, windows, findings, .. } = self.windows.clone()?;
+        let WindowsWorld { rollup, leases, snapshots, windows, findings, .. } = self.windows.clone()?;
         let rates = || self.rates.clone();
-        let snapshot_rates = snapshot_rates.unwrap_or_else(rates);
+        let WindowsWorld { snapshot_rates, windows_rates, .. } = self.windows.clone()?;
+        let (snapshot_rates, windows_rates) =
+            (snapshot_rates.unwrap_or_else(rates), windows_rates.unwrap_or_else(rates));
         Some(pipeline::Windows {
             rollup: Arc::new(Faulty::new(rollup as Arc<dyn Stream>, rates(), seed + 11)),
             table: Arc::new(Faulty::new(leases as Arc<dyn LeaseTable>, rates(), seed + 12)),
             snapshots: Arc::new(Faulty::new(Arc::new(snapshots) as Arc<dyn Snapshots>, snapshot_rates, seed + 13)),
             retention: Duration::from_secs(24 * 3600),
             save_period: Duration::from_secs(20),
-            delivered: vec![Arc::new(Faulty::new(windows as Arc<dyn DeliveryStream>, rates(), seed + 16))],
+            delivered: vec![Arc::new(Faulty::new(windows as Arc<dyn DeliveryStream>, windows_rates, seed + 16))],
             findings: vec![Arc::new(Faulty::new(findings as Arc<dyn DeliveryStream>, rates(), seed + 17))],
             tuning: watch::channel(Arc::default()).1,
             baselines: Arc::default(),
@@ -266,9 +279,10 @@ impl World {
     }
 }
 
-pub(super) fn event(number: u64) -> String {
-    let line = format!("1.0 2027-01-15T08:00:00Z Z123412341234 n{number}.example.com A NOERROR UDP FRA6 192.0.2.1 -");
-    format!(r#"{{"id":"{number}","timestamp":1800000000000,"message":"{line}"}}"#)
+pub(super) fn event(number: u64, asked_ms: i64, code: &str) -> String {
+    let asked = rfc3339(asked_ms);
+    let line = format!("1.0 {asked} Z123412341234 n{number}.example.com A {code} UDP FRA6 192.0.2.1 -");
+    format!(r#"{{"id":"{number}","timestamp":{asked_ms},"message":"{line}"}}"#)
 }
 
 pub(super) fn spread(number: u64, of: u64) -> u128 {
