@@ -1,17 +1,18 @@
 //! Every alert is seen to fire and to keep silent, by `promtool test rules`.
 
 use super::Rules;
-use super::yaml::Node;
+use super::yaml::{list, text};
+use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// No alert without a test in which it fires and one in which it does not, and no test of an alert that is not there.
 pub fn both(rules: &Rules) -> Vec<String> {
     let (mut firing, mut silent) = (BTreeSet::new(), BTreeSet::new());
     for case in
-        rules.tests.iter().flat_map(|(_, file)| file.list("tests")).flat_map(|test| test.list("alert_rule_test"))
+        rules.tests.iter().flat_map(|(_, file)| list(file, "tests")).flat_map(|test| list(test, "alert_rule_test"))
     {
-        let expects = !case.list("exp_alerts").is_empty();
-        let name = case.text("alertname").unwrap_or_default();
+        let expects = !list(case, "exp_alerts").is_empty();
+        let name = text(case, "alertname").unwrap_or_default();
         if expects {
             firing.insert(name)
         } else {
@@ -32,23 +33,16 @@ pub fn both(rules: &Rules) -> Vec<String> {
 /// first.
 pub fn order(rules: &Rules) -> Vec<String> {
     let wanted: BTreeSet<&str> = rules.groups.iter().map(String::as_str).collect();
-    let has_alerts = |file: &Node| file.list("tests").iter().any(|test| test.get("alert_rule_test").is_some());
+    let has_alerts = |file: &Value| list(file, "tests").iter().any(|test| test.get("alert_rule_test").is_some());
     let mut faults = Vec::new();
     for (path, file) in rules.tests.iter().filter(|(_, file)| has_alerts(file)) {
-        let named: Vec<&str> = file.list("group_eval_order").iter().filter_map(text).collect();
+        let named: Vec<&str> = list(file, "group_eval_order").iter().filter_map(Value::as_str).collect();
         let all = named.iter().copied().collect::<BTreeSet<_>>() == wanted;
         if !all || !named[0].ends_with("-records") {
             faults.push(format!("{path}: group_eval_order must name every group, records first"));
         }
     }
     faults
-}
-
-fn text(node: &Node) -> Option<&str> {
-    match node {
-        Node::Text(text) => Some(text),
-        _ => None,
-    }
 }
 
 #[cfg(test)]

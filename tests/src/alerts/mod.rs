@@ -5,7 +5,8 @@ pub mod runbook;
 pub mod yaml;
 
 use crate::tidy::Source;
-use yaml::Node;
+use serde_json::Value;
+use yaml::{list, text};
 
 /// Where rules and their tests are.
 const RULES: &str = "deploy/prometheus/rules/";
@@ -21,7 +22,7 @@ pub struct Alert {
     pub path: String,
     /// Its name; rules of one name differ in their severity.
     pub name: String,
-    rule: Node,
+    rule: Value,
 }
 
 /// All there is, read.
@@ -32,7 +33,7 @@ pub struct Rules {
     /// The names of the groups, of records too.
     pub groups: Vec<String>,
     /// The tests' files, by their paths.
-    pub tests: Vec<(String, Node)>,
+    pub tests: Vec<(String, Value)>,
     /// What could not be read.
     pub faults: Vec<String>,
 }
@@ -55,13 +56,13 @@ impl Rules {
         rules
     }
 
-    fn take(&mut self, path: &str, file: &Node) {
-        for group in file.list("groups") {
-            self.groups.push(group.text("name").unwrap_or_default().to_owned());
-            for rule in group.list("rules") {
-                if let Some(name) = rule.text("alert") {
+    fn take(&mut self, path: &str, file: &Value) {
+        for group in list(file, "groups") {
+            self.groups.push(text(group, "name").unwrap_or_default().to_owned());
+            for rule in list(group, "rules") {
+                if let Some(name) = text(rule, "alert") {
                     self.alerts.push(Alert { path: path.to_owned(), name: name.to_owned(), rule: rule.clone() });
-                } else if rule.text("record").is_none() {
+                } else if text(rule, "record").is_none() {
                     self.faults.push(format!("{path}: a rule that is neither an alert nor a record"));
                 }
             }
@@ -88,7 +89,7 @@ pub fn annotations(rules: &Rules) -> Vec<String> {
 
 fn faults_of(alert: &Alert) -> Vec<String> {
     let mut faults = Vec::new();
-    let part = |part: &str, key: &str| alert.rule.get(part).and_then(|node| node.text(key)).unwrap_or_default();
+    let part = |part: &str, key: &str| text(&alert.rule[part], key).unwrap_or_default();
     if part("annotations", "summary").is_empty() {
         faults.push("no summary".to_owned());
     }
@@ -100,7 +101,7 @@ fn faults_of(alert: &Alert) -> Vec<String> {
         faults.push(format!("its runbook_url must be {link}"));
     }
     // A finding's own severity is a label of its series.
-    let own = alert.rule.text("expr").is_some_and(|expression| expression.starts_with("job_zone_kind_severity:"));
+    let own = text(&alert.rule, "expr").is_some_and(|expression| expression.starts_with("job_zone_kind_severity:"));
     if !own && !SEVERITIES.contains(&part("labels", "severity")) {
         faults.push(format!("its severity must be one of {}", SEVERITIES.join(", ")));
     }
