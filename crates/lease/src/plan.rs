@@ -4,7 +4,7 @@
 
 use crate::{ShardId, WorkerId};
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Two workers' loads that differ by less than this share of the greater one are as good as equal. Loads are measured and
 /// waver; a fleet at rest must not move.
@@ -80,9 +80,18 @@ struct Table<'a> {
     seats: Vec<Seat<'a>>,
 }
 
+/// A seat among the others, the least loaded first: its load's bits, which are in the order of loads since none is negative,
+/// its leases, its worker, and which it is. Never equal, so that every worker's choice is one.
+type Rank<'a> = (u64, usize, &'a WorkerId, usize);
+
 impl Seat<'_> {
-    fn load(&self, more: i128) -> f64 {
-        (i128::from(self.weight) + more) as f64 / f64::from(self.place.capacity.max(1))
+    fn load(&self) -> f64 {
+        self.load_of(self.weight)
+    }
+
+    /// Its load if it had this weight.
+    fn load_of(&self, weight: u64) -> f64 {
+        weight as f64 / f64::from(self.place.capacity.max(1))
     }
 
     fn has_room(&self) -> bool {
@@ -91,9 +100,8 @@ impl Seat<'_> {
 
     /// Whether this seat takes `weight` more rather than the other. Never equal, so that every worker's choice is one.
     fn before(&self, other: &Self, weight: u64) -> Ordering {
-        let more = i128::from(weight);
-        let load = self.load(more).total_cmp(&other.load(more));
-        load.then(self.leases.cmp(&other.leases)).then(self.place.id.cmp(&other.place.id))
+        let load = self.load_of(self.weight + weight).total_cmp(&other.load_of(other.weight + weight));
+        load.then(self.leases.cmp(&other.leases)).then_with(|| self.place.id.cmp(&other.place.id))
     }
 }
 
@@ -132,14 +140,19 @@ impl<'a> Table<'a> {
     }
 
     fn even_out(&mut self, moves_max: usize) -> Vec<Move> {
+        let mut ranks: BTreeSet<Rank<'a>> = (0..self.seats.len()).map(|seat| self.rank(seat)).collect();
         let mut moved = Vec::new();
         while moved.len() < moves_max {
-            let Some((from, position, to)) = self.best_move() else { break };
+            let Some((from, position, to)) = self.best_move(&ranks) else { break };
+            for seat in [from, to] {
+                ranks.remove(&self.rank(seat));
+            }
             let piece = self.seats[from].movable.remove(position);
             self.seats[from].weight -= piece.weight;
             self.seats[from].leases -= 1;
             self.seats[to].weight += piece.weight;
             self.seats[to].leases += 1;
+            ranks.extend([from, to].map(|seat| self.rank(seat)));
             moved.push(Move {
                 key: piece.key.clone(),
                 from: self.seats[from].place.id.clone(),
@@ -149,41 +162,34 @@ impl<'a> Table<'a> {
         moved
     }
 
+    fn rank(&self, index: usize) -> Rank<'a> {
+        let seat = &self.seats[index];
+        (seat.load().to_bits(), seat.leases, &seat.place.id, index)
+    }
+
     /// To the least loaded worker with room, from the most loaded one for which that gains something. The most loaded
     /// of all may have nothing to give: one lease that weighs more than all that others have.
-    fn best_move(&self) -> Option<(usize, usize, usize)> {
-        let order = |one: &usize, other: &usize| self.seats[*one].before(&self.seats[*other], 0);
-        let to = (0..self.seats.len()).filter(|seat| self.seats[*seat].has_room()).min_by(order)?;
-        let mut givers: Vec<usize> = (0..self.seats.len()).filter(|seat| *seat != to).collect();
-        // Mostly the first has something to give, so that they are not sorted.
-        while let Some((at, from)) = givers.iter().copied().enumerate().max_by(|one, other| order(&one.1, &other.1)) {
-            if !self.are_uneven(from, to) {
-                return None;
-            }
-            if let Some(position) = self.best_piece(from, to) {
-                return Some((from, position, to));
-            }
-            givers.swap_remove(at);
-        }
-        None
+    fn best_move(&self, ranks: &BTreeSet<Rank<'a>>) -> Option<(usize, usize, usize)> {
+        let seats = || ranks.iter().map(|(.., seat)| *seat);
+        let to = seats().find(|seat| self.seats[*seat].has_room())?;
+        let uneven = seats().rev().filter(|seat| *seat != to).take_while(|from| self.are_uneven(*from, to));
+        uneven.filter_map(|from| Some((from, self.best_piece(from, to)?, to))).next()
     }
 
     fn are_uneven(&self, from: usize, to: usize) -> bool {
-        self.seats[to].load(0) < self.seats[from].load(0) * (1.0 - UNEVEN_MIN)
+        self.seats[to].load() < self.seats[from].load() * (1.0 - UNEVEN_MIN)
     }
 
     /// The lease that leaves the higher load of both lowest, if that is lower than before.
     fn best_piece(&self, from: usize, to: usize) -> Option<usize> {
         let (giver, taker) = (&self.seats[from], &self.seats[to]);
-        let after = |piece: &Piece| {
-            let weight = i128::from(piece.weight);
-            giver.load(-weight).max(taker.load(weight))
-        };
+        let after =
+            |piece: &Piece| giver.load_of(giver.weight - piece.weight).max(taker.load_of(taker.weight + piece.weight));
         let best =
             giver.movable.iter().enumerate().min_by(|(_, one), (_, other)| {
                 after(one).total_cmp(&after(other)).then_with(|| one.key.cmp(&other.key))
             })?;
-        (after(best.1) < giver.load(0)).then_some(best.0)
+        (after(best.1) < giver.load()).then_some(best.0)
     }
 }
 
