@@ -79,6 +79,19 @@ fn schema(text: &str) -> Result<Schema, String> {
     }
 }
 
+/// Every output has a place of its own.
+fn distinct(named: &[(&str, &Option<Target>)]) -> Result<(), Failure> {
+    for (place, (one, target)) in named.iter().enumerate() {
+        if *one == "baselines" && **target == Some(Target::File("-".into())) {
+            return Err(Failure::usage("write baselines: they are no text, and go to a file; name one"));
+        }
+        if let Some((other, _)) = named[..place].iter().find(|(_, other)| target.is_some() && other == target) {
+            return Err(Failure::usage(format!("write {other} and {one}: both go to the same place; name two")));
+        }
+    }
+    Ok(())
+}
+
 /// Replays the inputs and prints what they came to.
 pub fn run(args: Args) -> Result<(), Failure> {
     let mut config = config::load(args.config.as_deref(), environment()).map_err(|faults| unsound(&faults.0))?;
@@ -95,9 +108,6 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let outputs = [&args.records, &args.windows, &args.findings, &args.rejects];
     let [records, windows, findings, rejects] = outputs.map(|path| path.as_deref().map(Target::from));
     let baselines = args.baselines.clone().map(Target::File);
-    if baselines == Some(Target::File("-".into())) {
-        return Err(Failure::usage("write baselines: they are no text, and go to a file; name one"));
-    }
     let named = [
         ("records", &records),
         ("windows", &windows),
@@ -105,11 +115,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         ("baselines", &baselines),
         ("rejects", &rejects),
     ];
-    for (place, (one, target)) in named.iter().enumerate() {
-        if let Some((other, _)) = named[..place].iter().find(|(_, other)| target.is_some() && other == target) {
-            return Err(Failure::usage(format!("write {other} and {one}: both go to the same place; name two")));
-        }
-    }
+    distinct(&named)?;
     let to_stdout = named.iter().any(|(_, target)| **target == Some(Target::Stdout));
     let judging = Judging {
         settings: tuning::load(config.detect.tuning.as_deref()).map_err(Failure::usage)?.into(),
