@@ -383,7 +383,7 @@ impl RollupTask {
         self.flush().await?;
         let first = self.lease.snapshot.is_none();
         let (snapshots, bytes) = (self.shared.snapshots.clone(), Bytes::from(self.state.encode()));
-        let pause = Duration::from_secs((bytes.len() / SAVED_BYTES_A_SECOND) as u64).max(self.shared.save_period);
+        let pause = save_pause(bytes.len(), self.shared.save_period);
         let name = self.saver.begin(self.lease.counter).to_string();
         self.patiently("store a snapshot", || snapshots.put(&name, bytes.clone())).await?;
         self.saver.stored();
@@ -466,4 +466,21 @@ fn say(finding: &Finding) {
 /// The snapshot that a row names.
 fn named(row: &Lease) -> Option<Name> {
     row.snapshot.as_deref().and_then(Name::parse)
+}
+
+/// Until the next snapshot, when one of so many bytes was stored.
+fn save_pause(bytes: usize, period: Duration) -> Duration {
+    Duration::from_secs((bytes / SAVED_BYTES_A_SECOND) as u64).max(period)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_snapshot_is_stored_less_often() {
+        let period = Duration::from_secs(60);
+        assert_eq!([0, 1 << 20, 240 << 20].map(|bytes| save_pause(bytes, period)), [period; 3]);
+        assert_eq!(save_pause(400 << 20, period), Duration::from_secs(100));
+    }
 }

@@ -121,3 +121,27 @@ impl Zones {
         Ok(Self(zones))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_zone_is_forgotten_a_month_after_its_last_query() {
+        let mut zones = Zones::default();
+        let mut told = |start_ms: i64, keys: &[&str]| {
+            let length_ms = SHOWN_MS;
+            let window =
+                |key: &&str| Window { zone_key: (*key).into(), start_ms, length_ms, queries: 1, ..Window::default() };
+            let zones_asked = keys.iter().map(window).collect();
+            let complete = Complete { start_ms, length_ms, whole: true, coverage: 1.0, zones: zones_asked };
+            let mut outcome = Outcome::default();
+            zones.close(complete, &Judging::default(), &mut outcome);
+            outcome.windows.iter().map(|seen| seen.window.zone_key.to_string()).collect::<Vec<_>>()
+        };
+        told(0, &["Z1", "Z2"]);
+        let minutes = [0, 1, 2].map(|minute| FORGET_MS + minute * SHOWN_MS);
+        assert_eq!(minutes.map(|start_ms| told(start_ms, &["Z2"]).len()), [2, 2, 1]);
+        assert_eq!(told(FORGET_MS + 3 * SHOWN_MS, &["Z1"]), ["Z1", "Z2"], "it is new again");
+    }
+}

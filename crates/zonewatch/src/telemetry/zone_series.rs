@@ -166,4 +166,17 @@ mod tests {
         drop(views);
         assert_eq!(lines(zone), [""; 0]);
     }
+
+    #[test]
+    fn the_first_five_names_are_series_and_the_rest_is_one() {
+        let views = views("tops");
+        let mut seen = minute("Z8", 0, 100);
+        seen.window.zone_name = "tops.test".into();
+        let top = |number: u32| TopName { name: format!("n{number}").into(), count: 10, error: 0 };
+        seen.window.top_names = (0..8).map(top).collect();
+        views.told(&Outcome { windows: vec![seen], ..Outcome::default() });
+        let shown = lines("{zone=\"tops.test\",of=\"name\"");
+        assert_eq!(shown.len(), TOPS_MAX + 1);
+        assert!(shown.iter().any(|line| line.ends_with("value=\"other\"} 50")), "{shown:#?}");
+    }
 }
