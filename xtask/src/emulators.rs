@@ -15,6 +15,9 @@ use std::time::{Duration, Instant};
 /// A loaded machine with two cores needed 3 s; the rest is patience.
 const START_PATIENCE: Duration = Duration::from_secs(90);
 
+/// The other emulators' account, so that moto's streams are destinations of theirs.
+const ACCOUNT: &str = "000000000000";
+
 /// The running emulators. Dropping stops them.
 pub(crate) struct Running {
     servers: Vec<Server>,
@@ -81,11 +84,24 @@ pub(crate) fn start(root: &Path, tools: &Tools) -> Result<Running, String> {
 
     let mut command = python::script(root, &tools.folder, "moto_server");
     command.args(["-H", "127.0.0.1", "-p", &moto.to_string()]);
-    // The other emulators' account, so that a stream of theirs can be a destination here.
-    command.env("MOTO_ACCOUNT_ID", "000000000000");
+    command.env("MOTO_ACCOUNT_ID", ACCOUNT);
     let moto = spawn("ZONEWATCH_TEST_MOTO", command, moto, logs.join("moto.log"))?;
 
     let mut running = Running { servers: vec![kinesis, aws, moto], tools: tools.folder.clone() };
+    for server in &mut running.servers {
+        server.wait_until_it_answers()?;
+    }
+    Ok(running)
+}
+
+/// Every service that a deployment needs, and nothing in it: moto with its gaps filled, and ministack, which plays what
+/// moto does not know.
+pub(crate) fn start_an_account(root: &Path, tools: &Tools) -> Result<Running, String> {
+    let [aws, moto] = free_ports()?;
+    let mut command = python::program(root, &tools.folder, &root.join("xtask/emulators/moto_filled.py"));
+    command.args(["-H", "127.0.0.1", "-p", &moto.to_string()]).env("MOTO_ACCOUNT_ID", ACCOUNT);
+    let moto = spawn("ZONEWATCH_TEST_MOTO", command, moto, log_folder(root)?.join("moto-account.log"))?;
+    let mut running = Running { servers: vec![ministack(root, tools, aws)?, moto], tools: tools.folder.clone() };
     for server in &mut running.servers {
         server.wait_until_it_answers()?;
     }

@@ -11,7 +11,7 @@ use std::process::{Command, ExitCode};
 const CHROMIUM: &str = "/usr/bin/chromium";
 
 /// What can be run alone, by its name on the command line, in the order of a full run.
-pub(crate) const PARTS: [(&str, Part); 13] = [
+pub(crate) const PARTS: [(&str, Part); 14] = [
     ("properties", longer_properties),
     ("simulation", more_worlds),
     ("dynamodb-local", on_dynamodb_local),
@@ -22,6 +22,7 @@ pub(crate) const PARTS: [(&str, Part); 13] = [
     ("prometheus", prometheus::alerts),
     ("load", load),
     ("bench", bench),
+    ("infrastructure", deploy::infra::infrastructure),
     ("kubernetes", deploy::kubernetes::kubernetes),
     ("image", deploy::image::image),
     ("dashboards", deploy::dashboards::dashboards),

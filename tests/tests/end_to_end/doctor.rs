@@ -184,7 +184,9 @@ fn what_can_not_be_looked_at_is_said_and_a_wrong_configuration_is_another_exit()
     let mut nobody = zonewatch(&["doctor", "--config", &config, "--json"]);
     let output = run(nobody.env("AWS_EC2_METADATA_DISABLED", "true").env("AWS_REGION", "us-east-1"));
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    let findings = findings(&output);
+    let mut findings = findings(&output);
+    // That needs no call.
+    findings.retain(|finding| finding["check"] != "roots");
     assert!(findings[0]["next"].as_str().is_some_and(|next| next.contains("AWS_PROFILE")), "{findings:#?}");
     assert!(findings[1..].iter().all(|finding| finding["state"] == "not_checked"), "{findings:#?}");
 

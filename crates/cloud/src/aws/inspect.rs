@@ -216,10 +216,7 @@ impl Inspect {
         let call = self.firehose.put_record_batch().delivery_stream_name(name).set_records(Some(Vec::new()));
         match call.send().await {
             Ok(_) => Ok(Allowed::Tried),
-            Err(error) => match sort(PUT_BATCH, &arn, &error) {
-                Error::Invalid { message, .. } => Ok(Allowed::Inferred(message)),
-                error => Err(error),
-            },
+            Err(error) => inferred(sort(PUT_BATCH, &arn, &error)),
         }
     }
 
@@ -230,10 +227,7 @@ impl Inspect {
         let call = if stream.starts_with("arn:") { call.stream_arn(stream) } else { call.stream_name(stream) };
         match call.send().await {
             Ok(_) => Ok(Allowed::Tried),
-            Err(error) => match sort(PUT_RECORDS, &arn, &error) {
-                Error::Invalid { message, .. } => Ok(Allowed::Inferred(message)),
-                error => Err(error),
-            },
+            Err(error) => inferred(sort(PUT_RECORDS, &arn, &error)),
         }
     }
 
@@ -257,6 +251,14 @@ impl Inspect {
 
     fn table_arn(&self, name: &str) -> String {
         self.clients.arn("dynamodb", "table/", name)
+    }
+}
+
+/// What a refusal says of a call that could write nothing: only one that is allowed is looked at.
+fn inferred(error: Error) -> Result<Allowed, Error> {
+    match error {
+        Error::Invalid { message, .. } => Ok(Allowed::Inferred(message)),
+        error => Err(error),
     }
 }
 

@@ -45,7 +45,8 @@ impl Snapshots {
         let own = plain::configured(&config, "S3");
         // A dot in the bucket's name would not fit the certificate; an emulator has no names of its own for buckets.
         let style = if own.is_some() || bucket.contains('.') { UrlStyle::Path } else { UrlStyle::VirtualHost };
-        let endpoint = own.unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com{suffix}"));
+        let service = if config.use_dual_stack() == Some(true) { "s3.dualstack" } else { "s3" };
+        let endpoint = own.unwrap_or_else(|| format!("https://{service}.{region}.amazonaws.com{suffix}"));
         let invalid = |message: String| Error::Invalid { action: LIST, resource: arn.clone(), message };
         let address = endpoint.parse().map_err(|error| invalid(format!("its endpoint {endpoint:?}: {error}")))?;
         let bucket = Bucket::new(address, style, bucket.to_owned(), region.to_owned());
@@ -201,7 +202,10 @@ mod tests {
     use super::*;
 
     fn address(region: &str, partition: &str, bucket: &str) -> String {
-        let config = SdkConfig::builder().build();
+        address_by(SdkConfig::builder().build(), region, partition, bucket)
+    }
+
+    fn address_by(config: SdkConfig, region: &str, partition: &str, bucket: &str) -> String {
         let snapshots = Snapshots::new(config, bucket, "app/".into(), region, partition).unwrap();
         snapshots.bucket.object_url(&snapshots.key("s/1-0")).to_string()
     }
@@ -216,6 +220,15 @@ mod tests {
         assert_eq!(address("eu-west-1", "aws", "b"), "https://b.s3.eu-west-1.amazonaws.com/app/s/1-0");
         assert_eq!(address("eu-west-1", "aws", "b.c"), "https://s3.eu-west-1.amazonaws.com/b.c/app/s/1-0");
         assert_eq!(address("cn-north-1", "aws-cn", "b"), "https://b.s3.cn-north-1.amazonaws.com.cn/app/s/1-0");
+    }
+
+    #[test]
+    fn an_object_has_an_address_of_both_kinds_if_it_shall() {
+        let dual_stack = |used: bool| SdkConfig::builder().use_dual_stack(used).build();
+        let address = |config, bucket| address_by(config, "eu-west-1", "aws", bucket);
+        assert_eq!(address(dual_stack(false), "b"), "https://b.s3.eu-west-1.amazonaws.com/app/s/1-0");
+        assert_eq!(address(dual_stack(true), "b"), "https://b.s3.dualstack.eu-west-1.amazonaws.com/app/s/1-0");
+        assert_eq!(address(dual_stack(true), "b.c"), "https://s3.dualstack.eu-west-1.amazonaws.com/b.c/app/s/1-0");
     }
 
     #[test]
