@@ -117,6 +117,14 @@ impl Place<'_> {
     fn rootfs(&self) -> Command {
         let mut command = Command::new(self.root.join("deploy/image/rootfs.sh"));
         command.arg(self.rootfs_folder()).env("SOURCE_DATE_EPOCH", self.committed("%ct"));
+        // What cargo tells this program of itself would reach build scripts, and have them run again each time that the
+        // image is built in the other way.
+        for (name, _) in std::env::vars_os() {
+            let name = name.to_string_lossy();
+            if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|start| name.starts_with(start)) {
+                command.env_remove(&*name);
+            }
+        }
         command
     }
 

@@ -28,7 +28,9 @@ pub(super) fn restricted(place: &Place<'_>) -> Result<(), String> {
     let [port, page] = emulators::free_ports()?;
     let bundle = bundle(place, &running, port, page)?;
     let mut worker = Worker::start(place, &bundle)?;
-    worker.wait_until_ready(port)?;
+    worker.wait_for(port, "/readyz", "HTTP/1.1 200")?;
+    // With something in its hands, so that there is something to hand over in the end.
+    worker.wait_for(port, "/metrics", "zonewatch_leases_held{stream=\"queries\"} 1\n")?;
     let status = worker.told("status")?;
     for (field, wanted) in [
         ("Uid:", "65532\t65532\t65532\t65532"),
@@ -143,9 +145,10 @@ impl Worker {
         Err(format!("the worker in the image {state}:\n{said}"))
     }
 
-    fn wait_until_ready(&mut self, port: u16) -> Result<(), String> {
+    /// Waits until the worker answers so.
+    fn wait_for(&mut self, port: u16, path: &str, wanted: &str) -> Result<(), String> {
         let begun = Instant::now();
-        while !ready(port) {
+        while !answer(port, path).is_ok_and(|answer| answer.contains(wanted)) {
             self.must_live(begun)?;
         }
         Ok(())
@@ -178,16 +181,13 @@ impl Worker {
     }
 }
 
-/// Whether a worker says that it is ready.
-fn ready(port: u16) -> bool {
-    let ask = || -> std::io::Result<bool> {
-        let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
-        stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-        stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n")?;
-        let mut status = [0; 12];
-        stream.read_exact(&mut status)?;
-        Ok(&status == b"HTTP/1.1 200")
-    };
-    ask().unwrap_or(false)
+/// What a worker answers, with its head.
+fn answer(port: u16, path: &str) -> std::io::Result<String> {
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
+    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n\r\n").as_bytes())?;
+    let mut text = String::new();
+    stream.read_to_string(&mut text)?;
+    Ok(text)
 }
