@@ -23,6 +23,8 @@ pub(super) struct Seen {
     moved: Instant,
     /// When it was last seen.
     last: Instant,
+    /// Since when this worker watches it, if it does.
+    watched: Option<Instant>,
     /// The beat at which it was found dead.
     dead_at: Option<u64>,
 }
@@ -51,6 +53,11 @@ pub(super) enum Life {
 }
 
 impl Seen {
+    /// Whether it was seen since it is watched.
+    fn is_looked_at(&self) -> bool {
+        self.watched.is_some_and(|since| self.last >= since)
+    }
+
     fn is_alive(&self) -> bool {
         self.dead_at != Some(self.member.beat) && self.member.standing != Standing::Left
     }
@@ -69,12 +76,13 @@ impl Fleet {
     }
 
     /// When a worker will have been silent for so long that it is suspected, as far as this worker may say and if nothing
-    /// is seen of it before.
+    /// is seen of it before. Of one that was not looked at since it is watched nothing is said: the last scan may be older
+    /// than many beats, and when many die at once a watcher would suspect all that it has not watched so far.
     pub(super) fn silent_at(&self, id: &WorkerId) -> Instant {
         let never = Instant::new(Duration::MAX);
         let Some((since, _)) = self.judging else { return never };
         let at = |seen: &Seen| seen.moved.max(since).plus(seen.member.period * MISSED_BEATS);
-        self.members.get(id).map_or(never, at)
+        self.members.get(id).filter(|seen| seen.is_looked_at()).map_or(never, at)
     }
 
     /// Whether it is.
@@ -88,7 +96,7 @@ impl Fleet {
         self.rowless.remove(&member.id);
         let active = member.standing == Standing::Active;
         let Some(seen) = self.members.get_mut(&member.id) else {
-            let seen = Seen { member, moved: now, last: now, dead_at: None };
+            let seen = Seen { member, moved: now, last: now, watched: None, dead_at: None };
             self.members.insert(seen.member.id.clone(), seen);
             return active;
         };
@@ -193,23 +201,29 @@ impl Fleet {
         self.members.values().any(|seen| seen.is_alive() && seen.member.strangers)
     }
 
-    /// Those that `me` watches: walking up the ring from it, everybody as far as the third that is not silent. All know
-    /// the ring, so all know who watches whom, and where several neighbours have died the next one sees to them all.
-    pub(super) fn watched_by(&self, me: &WorkerId, now: Instant) -> Vec<WorkerId> {
+    /// Those that `me` watches from now on: walking up the ring from it, everybody as far as the third that is not silent.
+    /// All know the ring, so all know who watches whom, and where several neighbours have died the next one sees to them
+    /// all.
+    pub(super) fn watch(&mut self, me: &WorkerId, now: Instant) -> Vec<WorkerId> {
         let mut watched = Vec::new();
         let mut sound = 0;
         for id in self.ring_after(me, me) {
-            let Some(seen) = self.members.get(&id).filter(|seen| seen.member.standing != Standing::Left) else {
+            let Some(seen) = self.members.get_mut(&id) else { continue };
+            if sound == WATCHED || seen.member.standing == Standing::Left {
+                seen.watched = None;
                 continue;
-            };
-            let silent = !seen.is_alive() || self.is_silent(&id, now);
-            watched.push(id);
-            sound += usize::from(!silent);
-            if sound == WATCHED {
-                break;
             }
+            seen.watched.get_or_insert(now);
+            let silent = !seen.is_alive() || self.is_silent(&id, now);
+            sound += usize::from(!silent);
+            watched.push(id);
         }
         watched
+    }
+
+    /// Whether one of these was not looked at since it is watched.
+    pub(super) fn has_unseen(&self, watched: &[WorkerId]) -> bool {
+        watched.iter().filter_map(|id| self.members.get(id)).any(|seen| !seen.is_looked_at())
     }
 
     /// The living workers that watch `id`, `me` among them if it does: the three before it on the ring.

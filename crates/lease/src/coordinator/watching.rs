@@ -152,7 +152,10 @@ impl Coordinator {
 
     /// After any look: whom to watch, and who is no suspect any more.
     fn looked(&mut self, now: Instant, changed: bool) {
-        self.watch.watched = self.fleet.watched_by(&self.settings.worker, now);
+        self.watch.watched = self.fleet.watch(&self.settings.worker, now);
+        if self.fleet.has_unseen(&self.watch.watched) {
+            self.watch.next_read = now;
+        }
         let fleet = &self.fleet;
         self.watch.suspects.retain(|id, suspect| match suspect {
             Suspect::Dead { .. } => fleet.life(id) == Life::Over,
