@@ -42,6 +42,8 @@ pub trait Pane: Clone + Default {
     fn count(&self) -> u64;
     /// Bytes it holds. What [`Pane::encode`] appends is no longer.
     fn bytes(&self) -> usize;
+    /// Nothing more comes, so whatever was put off and is better done once than by each who asks is done.
+    fn settle(&mut self) {}
     /// Appends it.
     fn encode(&self, out: &mut Vec<u8>);
     /// Reads what [`Pane::encode`] appended; `None` if it is no such thing. Never panics.

@@ -12,17 +12,20 @@
 
 mod counted;
 mod ids;
+mod pending;
 mod sample;
 mod suffixes;
 
+use crate::Top;
 use crate::message::Pane;
 use crate::top::Mark;
 use crate::window::Window;
 use crate::wire::{Input, put_bytes, put_number};
-use crate::{Top, stable_hash};
 use counted::{ADDRESSES_MAX, Counted, NAMES_MAX, OfAddresses, OfNames};
 use dnslog::{Facts, Query, QueryType, ResponseCode, Transport};
 use ids::Ids;
+use pending::{Pending, Text, Waiting};
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 /// What names, addresses and ids are hashed with: the first digits of pi. Changing it is a new version of the message.
@@ -38,6 +41,12 @@ const TEXT_BYTES_MAX: usize = 255;
 const NAMES_KEPT: usize = 32;
 /// `k` of the addresses and networks that asked most.
 const ADDRESSES_KEPT: usize = 16;
+/// By how much a query on the wire, where numbers of a name, an address and a network are, is longer than one that waits.
+const COUNTER_BYTES: usize = 8;
+/// A sketch of many on the wire.
+const SKETCH_BYTES: usize = 4 << 10;
+/// Edge locations that are usual in ten seconds: those of a record are one.
+const EDGES_FEW: usize = 4;
 /// A label has at most 63 bytes.
 const LABEL_BYTES: usize = 64;
 
@@ -100,6 +109,8 @@ pub struct Tally {
     resolvers: Counted<OfAddresses>,
     edges: Top,
     ids: Ids,
+    /// What is not counted yet but for its id.
+    pending: Pending,
 }
 
 impl Default for Tally {
@@ -115,6 +126,7 @@ impl Default for Tally {
             resolvers: Counted::new(ADDRESSES_KEPT, ADDRESSES_MAX),
             edges: Top::new(NAMES_KEPT),
             ids: Ids::default(),
+            pending: Pending::default(),
         }
     }
 }
@@ -126,28 +138,73 @@ impl Tally {
         if self.zone_name.is_empty() {
             self.name_zone(asked.zone);
         }
-        self.codes[asked.response_code as usize] += 1;
-        self.types[asked.query_type as usize] += 1;
-        self.transports[asked.transport as usize] += 1;
-        let label = &mut self.labels[usize::from(asked.longest_label).min(LABEL_BYTES - 1)];
-        *label = label.saturating_add(1);
-        self.entropy_millibits += u64::from(asked.entropy_millibits);
-        let nxdomain = Mark(asked.response_code == ResponseCode::NxDomain);
-        let name_hash = stable_hash(SEED, asked.relative_name.as_bytes());
-        self.names.add(name_hash, cut(asked.relative_name), nxdomain);
-        match asked.source_ip {
-            Some(IpAddr::V4(address)) => self.add_resolver(&address.octets()),
-            Some(IpAddr::V6(address)) => self.add_resolver(&address.octets()),
-            None => {}
-        }
-        if !self.edges.add_again(cut(asked.edge)) {
-            self.edges.add(stable_hash(SEED, asked.edge.as_bytes()), asked.edge);
-        }
         self.ids.offer(SEED, asked.event_id.as_bytes());
+        self.pending.push(asked);
+        if self.pending.is_full() {
+            self.count_waiting();
+        }
     }
 
-    fn add_resolver(&mut self, octets: &[u8]) {
-        self.resolvers.add(stable_hash(SEED, octets), octets, Mark(false));
+    /// Counts what waits.
+    fn count_waiting(&mut self) {
+        if self.pending.len() > 0 {
+            let mut pending = std::mem::take(&mut self.pending);
+            self.count_all(&pending);
+            pending.clear();
+            self.pending = pending;
+        }
+    }
+
+    /// With nothing that waits.
+    fn settled(&self) -> Cow<'_, Self> {
+        if self.pending.len() == 0 {
+            return Cow::Borrowed(self);
+        }
+        let mut settled = Self {
+            zone_name: self.zone_name.clone(),
+            names: self.names.clone(),
+            resolvers: self.resolvers.clone(),
+            edges: self.edges.clone(),
+            ids: self.ids.clone(),
+            pending: Pending::default(),
+            ..*self
+        };
+        settled.count_all(&self.pending);
+        Cow::Owned(settled)
+    }
+
+    #[inline(never)]
+    fn count_all(&mut self, pending: &Pending) {
+        self.edges.reserve(EDGES_FEW);
+        self.names.top.reserve(pending.len());
+        self.resolvers.top.reserve(pending.len());
+        let mut edge = None;
+        let mut edge_times = 0;
+        for waiting in pending.iter() {
+            let Waiting { code, query_type, transport, longest_label, entropy_millibits, name, address, .. } = waiting;
+            self.codes[usize::from(code)] += 1;
+            self.types[usize::from(query_type)] += 1;
+            self.transports[usize::from(transport)] += 1;
+            let label = &mut self.labels[usize::from(longest_label).min(LABEL_BYTES - 1)];
+            *label = label.saturating_add(1);
+            self.entropy_millibits += u64::from(entropy_millibits);
+            self.names.add(name.hash, name.bytes, Mark(code == ResponseCode::NxDomain as u8));
+            if !address.is_empty() {
+                self.resolvers.add(counted::hash_octets(address), address, Mark(false));
+            }
+            if let Some(next) = waiting.edge {
+                self.count_edge(edge.replace(next), edge_times);
+                edge_times = 0;
+            }
+            edge_times += 1;
+        }
+        self.count_edge(edge, edge_times);
+    }
+
+    fn count_edge(&mut self, edge: Option<Text<'_>>, times: u64) {
+        if let Some(Text { bytes, hash }) = edge {
+            self.edges.add_bytes(hash, bytes, times);
+        }
     }
 
     /// A zone may go by two names while its configuration changes; the lesser is shown, so that order does not matter.
@@ -168,31 +225,40 @@ impl Tally {
             + self.resolvers.heap_bytes()
             + self.edges.heap_bytes()
             + self.ids.heap_bytes()
+            + self.waiting_bytes()
+    }
+
+    /// Bytes that what waits takes, or will on the wire: there with sketches, once names or addresses are many.
+    fn waiting_bytes(&self) -> usize {
+        let queries = self.pending.len();
+        let sketches = self.names.may_spill(queries) + self.resolvers.may_spill(queries);
+        self.pending.heap_bytes() + queries * COUNTER_BYTES + sketches * SKETCH_BYTES
     }
 
     /// What it came to. When and where, how whole, and what was counted beside is the caller's to fill in.
     pub fn window(&self) -> Window {
-        let queries = self.count();
+        let this = self.settled();
+        let queries = this.count();
         // Whoever chooses names by their hash can make the estimate more than there can be.
-        let distinct_names = self.names.distinct().min(queries);
-        let (sampled_ids, duplicate_ids) = self.ids.counts();
-        let suffixes = suffixes::Suffixes::of(&self.names.sample(), distinct_names);
+        let distinct_names = this.names.distinct().min(queries);
+        let (sampled_ids, duplicate_ids) = this.ids.counts();
+        let suffixes = suffixes::Suffixes::of(&this.names.sample(), distinct_names);
         Window {
-            zone_name: self.zone_name.as_str().into(),
+            zone_name: this.zone_name.as_str().into(),
             queries,
-            codes: self.codes,
-            types: self.types,
-            transports: self.transports,
+            codes: this.codes,
+            types: this.types,
+            transports: this.transports,
             distinct_names,
             distinct_nxdomain_names: suffixes.nxdomain_distinct,
-            distinct_resolvers: self.resolvers.distinct().min(queries),
+            distinct_resolvers: this.resolvers.distinct().min(queries),
             sub_name_bytes: suffixes.sub_name_bytes,
-            label_bytes: suffixes::label_bytes(&self.labels),
-            entropy_millibits_sum: self.entropy_millibits,
-            top_names: self.names.top.names(),
-            top_resolvers: self.resolvers.top.names_as(suffixes::address),
-            top_networks: self.resolvers.networks(),
-            top_edges: self.edges.names(),
+            label_bytes: suffixes::label_bytes(&this.labels),
+            entropy_millibits_sum: this.entropy_millibits,
+            top_names: this.names.top.names(),
+            top_resolvers: this.resolvers.top.names_as(suffixes::address),
+            top_networks: this.resolvers.networks(),
+            top_edges: this.edges.names(),
             suffixes: suffixes.list,
             sampled_ids,
             duplicate_ids,
@@ -202,11 +268,20 @@ impl Tally {
 }
 
 impl Pane for Tally {
+    /// Counting on a copy costs least as long as nothing is counted: its tables are gone again when they were written down.
+    fn settle(&mut self) {
+        if self.names.top.len() > 0 {
+            self.count_waiting();
+        }
+    }
+
     fn bytes(&self) -> usize {
         Self::bytes(self)
     }
 
     fn merge(&mut self, other: &Self) {
+        self.count_waiting();
+        let other = other.settled();
         if self.zone_name != other.zone_name {
             self.name_zone(&other.zone_name);
         }
@@ -224,20 +299,21 @@ impl Pane for Tally {
     }
 
     fn count(&self) -> u64 {
-        self.codes.iter().fold(0, |sum, count| sum.saturating_add(*count))
+        self.codes.iter().fold(self.pending.len() as u64, |sum, count| sum.saturating_add(*count))
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
-        put_bytes(out, self.zone_name.as_bytes());
-        put_counts(out, self.codes.iter().copied());
-        put_counts(out, self.types.iter().copied());
-        put_counts(out, self.transports.iter().copied());
-        put_counts(out, self.labels.iter().map(|count| u64::from(*count)));
-        put_number(out, self.entropy_millibits);
-        self.names.encode(out);
-        self.resolvers.encode(out);
-        self.edges.encode(out, |_| None);
-        self.ids.encode(out);
+        let this = self.settled();
+        put_bytes(out, this.zone_name.as_bytes());
+        put_counts(out, this.codes.iter().copied());
+        put_counts(out, this.types.iter().copied());
+        put_counts(out, this.transports.iter().copied());
+        put_counts(out, this.labels.iter().map(|count| u64::from(*count)));
+        put_number(out, this.entropy_millibits);
+        this.names.encode(out);
+        this.resolvers.encode(out);
+        this.edges.encode(out, |_| None);
+        this.ids.encode(out);
     }
 
     fn decode(input: &mut Input<'_>) -> Option<Self> {
@@ -252,12 +328,25 @@ impl Pane for Tally {
         let resolvers = Counted::<OfAddresses>::new(ADDRESSES_KEPT, ADDRESSES_MAX).decode(input)?;
         let edges = Top::new(NAMES_KEPT).decode(input, SEED, |_| None)?;
         let ids = Ids::decode(input)?;
-        Some(Self { zone_name, codes, types, transports, labels, entropy_millibits, names, resolvers, edges, ids })
+        Some(Self {
+            zone_name,
+            codes,
+            types,
+            transports,
+            labels,
+            entropy_millibits,
+            names,
+            resolvers,
+            edges,
+            ids,
+            pending: Pending::default(),
+        })
     }
 
     /// In this order: the sample of names, the sample of ids, the lists of names, of addresses and their networks, and of edge
     /// locations, the sketch of names, the sketch of addresses, the zone's name. The exact counts stay.
     fn shrink(&mut self) -> bool {
+        self.count_waiting();
         self.names.drop_sample()
             || self.ids.drop_all()
             || self.names.drop_list()
@@ -273,7 +362,7 @@ impl Pane for Tally {
 impl PartialEq for Tally {
     fn eq(&self, other: &Self) -> bool {
         let bytes = |tally: &Self| {
-            let (mut sorted, mut out) = (tally.clone(), Vec::new());
+            let (mut sorted, mut out) = (tally.settled().into_owned(), Vec::new());
             sorted.names.sort();
             sorted.resolvers.sort();
             sorted.edges.sort();
@@ -285,10 +374,6 @@ impl PartialEq for Tally {
 }
 
 impl Eq for Tally {}
-
-fn cut(text: &str) -> &[u8] {
-    &text.as_bytes()[..text.len().min(TEXT_BYTES_MAX)]
-}
 
 fn add_all(mine: &mut [u64], theirs: &[u64]) {
     mine.iter_mut().zip(theirs).for_each(|(mine, theirs)| *mine = mine.saturating_add(*theirs));

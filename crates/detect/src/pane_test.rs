@@ -1,6 +1,7 @@
 //! What a tally promises.
 
 use super::*;
+use crate::stable_hash;
 use proptest::prelude::*;
 
 const QUERY: Asked<'static> = Asked {

@@ -11,7 +11,8 @@
 
 mod wire;
 
-use hashbrown::HashTable;
+use crate::places::{Places, Vacant};
+use crate::wire::put_short;
 pub(crate) use wire::{put_hashed, take_hashed};
 
 /// A name kept longer than this is cut for show; it stays apart from others by its hash. The longest name on the wire
@@ -30,15 +31,13 @@ pub struct Top {
     /// Counters there may be as long as none has been let go.
     exact_max: usize,
     counters: Vec<Counter>,
-    /// Places in `counters`, by hash.
-    index: HashTable<u16>,
+    /// Of `counters`.
+    places: Places,
     /// The counters' names, one after the other.
     text: Vec<u8>,
     error: u64,
     /// Counts of a purge, kept for the next.
     scratch: Vec<u64>,
-    /// The counter counted last, mostly the next one too.
-    last: usize,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -73,6 +72,8 @@ pub(crate) enum Met {
     Marked,
     /// Never, as far as is remembered.
     New,
+    /// Never, and there is no room for it.
+    Full,
 }
 
 /// One of the names asked most.
@@ -95,14 +96,15 @@ impl Top {
 
     /// The same, but up to `exact_max` names are all counted, if those are more than `2k`.
     pub(crate) fn exact_up_to(kept: usize, exact_max: usize) -> Self {
-        let (counters, index, text, scratch) = (Vec::new(), HashTable::new(), Vec::new(), Vec::new());
-        Self { kept, exact_max, counters, index, text, error: 0, scratch, last: 0 }
+        let (counters, places, text, scratch) = (Vec::new(), Places::default(), Vec::new(), Vec::new());
+        Self { kept, exact_max, counters, places, text, error: 0, scratch }
     }
 
     /// Counts `name` once. `hash` is its [`crate::stable_hash`].
     pub fn add(&mut self, hash: u64, name: &str) {
-        if let Met::New = self.add_known(hash, Mark(false)) {
-            self.add_new(hash, cut(name).as_bytes(), 1, Mark(false));
+        let name = cut(name).as_bytes();
+        if let Met::Full = self.add_once(hash, name, Mark(false)) {
+            self.add_new(hash, name, 1, Mark(false));
         }
     }
 
@@ -114,24 +116,24 @@ impl Top {
         }
     }
 
-    /// Counts what is counted already; what is not is left to [`Top::add_new`].
+    /// Counts at most 255 bytes once, unless they are not counted yet and the list is full: that is left to [`Top::add_new`].
     #[inline]
-    pub(crate) fn add_known(&mut self, hash: u64, Mark(mark): Mark) -> Met {
-        let Some(at) = self.place(hash) else { return Met::New };
-        let counter = &mut self.counters[at];
-        counter.count += 1;
-        let met = if mark && !counter.mark { Met::Marked } else { Met::Known };
-        counter.mark |= mark;
-        met
-    }
-
-    /// Counts the bytes once if they are those that came last; whether they were. Saves hashing where neighbours are alike.
-    #[inline]
-    pub(crate) fn add_again(&mut self, bytes: &[u8]) -> bool {
-        let Some(&counter) = self.counters.get(self.last) else { return false };
-        let is_it = self.text_of(&counter) == bytes && bytes.len() < NAME_BYTES_MAX;
-        self.counters[self.last].count += u64::from(is_it);
-        is_it
+    pub(crate) fn add_once(&mut self, hash: u64, bytes: &[u8], Mark(mark): Mark) -> Met {
+        self.places.make_room(self.counters.len() + 1, self.counters.iter().map(|counter| counter.hash));
+        match self.find(hash) {
+            Ok(at) => {
+                let counter = &mut self.counters[at];
+                counter.count += 1;
+                let met = if mark && !counter.mark { Met::Marked } else { Met::Known };
+                counter.mark |= mark;
+                met
+            }
+            Err(_) if self.is_full() => Met::Full,
+            Err(vacant) => {
+                self.put(vacant, hash, bytes, 1, Mark(mark));
+                Met::New
+            }
+        }
     }
 
     /// Counts at most 255 bytes that are not counted yet.
@@ -140,6 +142,17 @@ impl Top {
             self.purge();
         }
         self.insert(hash, bytes, count, mark);
+    }
+
+    /// Makes room for so many more, as far as there may be.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        let more = more.min(self.limit().saturating_sub(self.counters.len()));
+        if more <= self.counters.capacity() - self.counters.len() {
+            return;
+        }
+        self.text.reserve(more * FIRST_TEXT_BYTES);
+        self.counters.reserve(more);
+        self.places.make_room(self.counters.len() + more, self.counters.iter().map(|counter| counter.hash));
     }
 
     /// How many are counted.
@@ -155,6 +168,11 @@ impl Top {
     /// Whether the next new name makes some go.
     pub(crate) fn is_full(&self) -> bool {
         self.counters.len() >= self.limit()
+    }
+
+    /// Whether so many more can be counted, all of them exactly.
+    pub(crate) fn has_room(&self, more: usize) -> bool {
+        self.counters.len() + more <= self.limit()
     }
 
     fn limit(&self) -> usize {
@@ -208,10 +226,9 @@ impl Top {
     /// Forgets everything and keeps the memory.
     pub fn clear(&mut self) {
         self.counters.clear();
-        self.index.clear();
+        self.places.replace([].into_iter());
         self.text.clear();
         self.error = 0;
-        self.last = 0;
     }
 
     /// Lets all names go: each may be short by what the largest had. Whether there was one.
@@ -234,32 +251,38 @@ impl Top {
     /// Bytes it holds on the heap.
     pub fn heap_bytes(&self) -> usize {
         self.counters.capacity() * size_of::<Counter>()
-            + self.index.allocation_size()
+            + self.places.heap_bytes()
             + self.text.capacity()
             + self.scratch.capacity() * size_of::<u64>()
     }
 
     #[inline]
     fn place(&self, hash: u64) -> Option<usize> {
-        let counters = &self.counters;
-        self.index.find(hash, |&at| counters[usize::from(at)].hash == hash).map(|&at| usize::from(at))
+        self.find(hash).ok()
     }
 
-    fn insert(&mut self, hash: u64, name: &[u8], count: u64, Mark(mark): Mark) {
+    #[inline]
+    fn find(&self, hash: u64) -> Result<usize, Vacant> {
+        self.places.find(hash, |at| self.counters[at].hash)
+    }
+
+    fn insert(&mut self, hash: u64, name: &[u8], count: u64, mark: Mark) {
         if self.counters.capacity() == 0 {
             // Growing by doubling from nothing would take a dozen allocations, for each list of each pane.
-            let first = FIRST_COUNTERS.min(self.limit());
-            self.counters.reserve_exact(first);
-            self.text.reserve_exact(first * FIRST_TEXT_BYTES);
-            self.index.reserve(first, |_| 0);
+            self.reserve(FIRST_COUNTERS);
         }
+        self.places.make_room(self.counters.len() + 1, self.counters.iter().map(|counter| counter.hash));
+        if let Err(vacant) = self.find(hash) {
+            self.put(vacant, hash, name, count, mark);
+        }
+    }
+
+    #[inline]
+    fn put(&mut self, vacant: Vacant, hash: u64, name: &[u8], count: u64, Mark(mark): Mark) {
+        self.places.put(vacant, self.counters.len());
         let text_at = self.text.len() as u32;
-        self.last = self.counters.len();
-        self.text.extend_from_slice(name);
+        put_short(&mut self.text, name);
         self.counters.push(Counter { hash, count, text_at, text_bytes: name.len() as u8, mark });
-        let counters = &self.counters;
-        let at = (counters.len() - 1) as u16;
-        self.index.insert_unique(hash, at, |&at| counters[usize::from(at)].hash);
     }
 
     fn text_of(&self, counter: &Counter) -> &[u8] {
@@ -289,11 +312,7 @@ impl Top {
         text.truncate(text_end);
         // What the exact beginning took is not needed again.
         text.shrink_to(2 * self.kept * NAME_BYTES_MAX);
-        self.last = 0;
-        self.index.clear();
-        for (at, counter) in counters.iter().enumerate() {
-            self.index.insert_unique(counter.hash, at as u16, |&at| counters[usize::from(at)].hash);
-        }
+        self.places.replace(self.counters.iter().map(|counter| counter.hash));
     }
 }
 

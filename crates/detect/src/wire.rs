@@ -24,6 +24,39 @@ pub(crate) fn put_signed(out: &mut Vec<u8>, number: i64) {
     put_number(out, ((number << 1) ^ (number >> 63)) as u64);
 }
 
+/// Appends two numbers.
+#[inline]
+pub(crate) fn put_two(out: &mut Vec<u8>, one: u64, two: u64) {
+    if one | two < 0x80 {
+        out.extend_from_slice(&[one as u8, two as u8]);
+    } else {
+        put_number(out, one);
+        put_number(out, two);
+    }
+}
+
+/// Appends a text that is mostly short: two halves that overlap, because a call for any length takes longer.
+#[inline]
+pub(crate) fn put_short(out: &mut Vec<u8>, text: &[u8]) {
+    match text.len() {
+        // Most addresses.
+        4 => text.first_chunk::<4>().into_iter().for_each(|four| out.extend_from_slice(four)),
+        8..=16 => put_halves::<8>(out, text),
+        5..8 => put_halves::<4>(out, text),
+        _ => out.extend_from_slice(text),
+    }
+}
+
+#[inline]
+fn put_halves<const N: usize>(out: &mut Vec<u8>, text: &[u8]) {
+    if let (Some(first), Some(last)) = (text.first_chunk::<N>(), text.last_chunk::<N>()) {
+        let overlap = 2 * N - text.len();
+        out.extend_from_slice(first);
+        out.truncate(out.len() - overlap);
+        out.extend_from_slice(last);
+    }
+}
+
 pub(crate) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put_number(out, bytes.len() as u64);
     out.extend_from_slice(bytes);

@@ -42,17 +42,15 @@ impl<S: Sketches> Counted<S> {
     /// Counts one of at most 255 bytes, which hash to `hash` unless they were cut.
     #[inline]
     pub(super) fn add(&mut self, hash: u64, bytes: &[u8], mark: Mark) {
-        let met = self.top.add_known(hash, mark);
-        if self.sketches.is_some() || met == Met::New {
+        let met = self.top.add_once(hash, bytes, mark);
+        if self.sketches.is_some() || met == Met::Full {
             self.add_rare(met, hash, bytes, mark);
         }
     }
 
     fn add_rare(&mut self, met: Met, hash: u64, bytes: &[u8], mark: Mark) {
-        if met == Met::New {
-            if self.top.is_full() {
-                self.spill();
-            }
+        if met == Met::Full {
+            self.spill();
             self.top.add_new(hash, bytes, 1, mark);
         }
         if let Some(sketches) = &mut self.sketches {
@@ -68,6 +66,11 @@ impl<S: Sketches> Counted<S> {
         if self.sketches.is_none() {
             self.sketches = Some(Box::new(Self::sketches_of(&self.top)));
         }
+    }
+
+    /// How many sketches it takes to count so many more: 1 if they may become many.
+    pub(super) fn may_spill(&self, more: usize) -> usize {
+        usize::from(self.sketches.is_none() && !self.top.has_room(more))
     }
 
     fn sketches_of(top: &Top) -> S {
@@ -220,9 +223,7 @@ impl Sketches for OfAddresses {
 
     fn count(&mut self, octets: &[u8], times: u64) {
         let network = network_of(octets);
-        if times != 1 || !self.networks.add_again(network) {
-            self.networks.add_bytes(stable_hash(SEED, network), network, times);
-        }
+        self.networks.add_bytes(hash_octets(network), network, times);
     }
 
     fn merge(&mut self, other: &Self) {
@@ -303,6 +304,15 @@ impl Counted<OfAddresses> {
 /// Networks without a count yet. Few addresses are of few networks, so no list is made from addresses that lacks one.
 fn networks() -> Top {
     Top::exact_up_to(super::ADDRESSES_KEPT, ADDRESSES_MAX)
+}
+
+/// The hash of an address or network, whose few lengths the compiler knows.
+#[inline]
+pub(super) fn hash_octets(octets: &[u8]) -> u64 {
+    match octets.first_chunk::<4>() {
+        Some(four) if octets.len() == 4 => stable_hash(SEED, four),
+        _ => stable_hash(SEED, octets),
+    }
 }
 
 /// The first 16 bits of an IPv4 address, the first 32 of an IPv6 address: what networks are given out in, near enough, and a

@@ -2,7 +2,7 @@
 
 use super::{Mark, NAME_BYTES_MAX, Named, Top};
 use crate::stable_hash;
-use crate::wire::{Input, put_number};
+use crate::wire::{Input, put_number, put_short, put_two};
 use std::cmp::Reverse;
 
 impl Top {
@@ -12,12 +12,11 @@ impl Top {
         put_number(out, self.error);
         put_number(out, self.counters.len() as u64);
         for Named { hash, bytes, count, mark } in self.iter() {
-            put_number(out, count);
             match place(hash) {
                 // The lowest bits are the mark, and what tells a place from a length.
-                Some(place) => put_number(out, (place as u64) << 2 | 2 | u64::from(mark)),
+                Some(place) => put_two(out, count, (place as u64) << 2 | 2 | u64::from(mark)),
                 None => {
-                    put_number(out, (bytes.len() as u64) << 2 | u64::from(mark));
+                    put_two(out, count, (bytes.len() as u64) << 2 | u64::from(mark));
                     put_hashed(out, hash, bytes);
                 }
             }
@@ -35,6 +34,7 @@ impl Top {
         self.error = input.number()?;
         let count = input.count().filter(|count| *count <= self.limit())?;
         self.counters.reserve_exact(count);
+        self.places.make_room(count, [].into_iter());
         for _ in 0..count {
             let count = input.number().filter(|count| *count > 0)?;
             let number = input.number()?;
@@ -61,7 +61,7 @@ impl Top {
 
 /// Appends the bytes of a text that was hashed before it was cut, and the hash if it cannot be made of them again.
 pub(crate) fn put_hashed(out: &mut Vec<u8>, hash: u64, text: &[u8]) {
-    out.extend_from_slice(text);
+    put_short(out, text);
     if text.len() == NAME_BYTES_MAX {
         out.extend_from_slice(&hash.to_le_bytes());
     }
