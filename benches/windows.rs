@@ -49,7 +49,14 @@ fn add(tally: &mut Tally, number: u32, names: u32) {
 }
 
 fn sizes() {
-    for (kind, queries, names) in [("quiet", 200, 20), ("busy", 2_000, 200), ("attacked", 20_000, u32::MAX)] {
+    for (kind, queries, names) in [
+        ("single", 1, 1),
+        ("few", 5, 5),
+        ("some", 25, 10),
+        ("quiet", 200, 20),
+        ("busy", 2_000, 200),
+        ("attacked", 20_000, u32::MAX),
+    ] {
         let mut tally = Tally::default();
         (0..queries).for_each(|number| add(&mut tally, number, names));
         let mut out = Vec::new();

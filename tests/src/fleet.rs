@@ -181,6 +181,11 @@ impl Worker {
         &self.page
     }
 
+    /// Where its metrics are: `127.0.0.1:PORT`.
+    pub fn operations(&self) -> &str {
+        self.operations.strip_prefix("http://").expect("it is a plain address")
+    }
+
     /// Waits until `/readyz` says so.
     pub fn wait_until_ready(&mut self) {
         let (process, url) = (&mut self.process, format!("{}/readyz", self.operations));

@@ -12,6 +12,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub const EVERY_RECORD: [(&str, &str); 2] =
     [("ZONEWATCH_LOG__FORMAT", "json"), ("ZONEWATCH_LOG__LEVEL", "info,zonewatch::shard_task=trace")];
 
+/// The same of the records of the rollup stream.
+pub const EVERY_DIGEST: [(&str, &str); 2] =
+    [("ZONEWATCH_LOG__FORMAT", "json"), ("ZONEWATCH_LOG__LEVEL", "info,zonewatch::rollup_task=trace")];
+
+/// The tasks that read shards, as their lines name them.
+const SHARD_TASK: &str = "zonewatch::shard_task";
+const ROLLUP_TASK: &str = "zonewatch::rollup_task";
+
 /// What a worker may still observe of a shard after another has begun, or after it has come back from a pause: what it had
 /// read already, on a machine whose two cores are shared by all.
 const GRACE: Duration = Duration::from_secs(1);
@@ -79,19 +87,29 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// What all logs in a folder say.
+    /// What all logs in a folder say of the source stream's shards.
     pub fn of(folder: &Folder) -> Self {
+        Self::without(folder, ROLLUP_TASK)
+    }
+
+    /// What they say of the rollup stream's, which have the same names.
+    pub fn of_rollup(folder: &Folder) -> Self {
+        Self::without(folder, SHARD_TASK)
+    }
+
+    fn without(folder: &Folder, task: &str) -> Self {
         let mut ledger = Self::default();
         for path in folder.files(".log") {
-            ledger.take_in(&name_of(&path), &std::fs::read_to_string(&path).expect("a log of this test"));
+            ledger.take_in(&name_of(&path), &std::fs::read_to_string(&path).expect("a log of this test"), task);
         }
         ledger.readings.sort_by_key(|reading| reading.at);
         ledger
     }
 
-    fn take_in(&mut self, process: &str, log: &str) {
+    fn take_in(&mut self, process: &str, log: &str, without_task: &str) {
         // The line that is being written may be there in part.
-        for line in log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok()) {
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        for line in lines.filter(|line| line["target"] != without_task) {
             let text = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
             let at = moment(&text("timestamp")).unwrap_or_else(|| panic!("no time in {line}"));
             match line["message"].as_str() {
@@ -223,7 +241,7 @@ mod tests {
                      \"shard\":\"s\",\"counter\":{counter}}}\n"
                 )
             };
-            ledger.take_in(process, &lines.iter().map(line).collect::<String>());
+            ledger.take_in(process, &lines.iter().map(line).collect::<String>(), ROLLUP_TASK);
         }
         ledger.readings.sort_by_key(|reading| reading.at);
         ledger

@@ -1,5 +1,6 @@
 //! What the suites share.
 
+pub mod alerts;
 pub mod contract;
 pub mod emulators;
 pub mod fleet;

@@ -5,8 +5,8 @@
 use bytes::Bytes;
 use cloud::aws::Clients;
 use cloud::{
-    Create, Cursor, DeliveryStream as _, Entry, Error, LeaseTable as _, Refused, Scan, StateTable as _, Stream as _,
-    WriteError,
+    Create, Cursor, DeliveryStream as _, Entry, Error, LeaseTable as _, Refused, Scan, Snapshots as _, StateTable as _,
+    Stream as _, WriteError,
 };
 use lease::{Member, ShardId, Standing, WorkerId, Write};
 use std::process::Command;
@@ -54,6 +54,15 @@ async fn an_unreachable_service_is_unavailable_and_says_why() {
     let error = clients.delivery_stream("records").put(&[Bytes::from_static(b"x")]).await.unwrap_err();
     assert!(matches!(error, Error::Unavailable { .. }), "{error:?}");
     assert!(error.to_string().contains("refused"), "{error}");
+}
+
+#[tokio::test]
+async fn an_object_whose_bytes_stop_coming_is_unavailable_long_before_its_time_is_over() {
+    let service = Service::start([Answer::Stalls]);
+    let snapshots = clients(&service).await.snapshots("bucket", "app/").expect("an address");
+    let answer = tokio::time::timeout(Duration::from_secs(30), snapshots.get("s/1-0")).await;
+    let error = answer.expect("it is given up").unwrap_err();
+    assert!(matches!(error, Error::Unavailable { .. }), "{error:?}");
 }
 
 #[tokio::test]

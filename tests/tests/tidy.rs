@@ -1,5 +1,6 @@
 //! The tree keeps its own rules. Each rule is seen to find its fault beside its definition, in `src/tidy`.
 
+use zonewatch_tests::alerts::{self, Rules};
 use zonewatch_tests::tidy::{Source, code, crates, packages, sources, text};
 
 fn holds(rule: fn(&[Source]) -> Vec<String>) {
@@ -62,4 +63,18 @@ fn every_module_says_what_it_is_for() {
 #[test]
 fn no_file_names_a_path_of_one_machine() {
     holds(text::machine_paths);
+}
+
+#[test]
+fn every_alert_has_its_words_its_tests_and_its_entry_in_the_runbook() {
+    let sources = sources();
+    let rules = Rules::read(&sources);
+    let runbook = sources.iter().find(|source| source.path == "deploy/RUNBOOK.md").expect("there is a runbook");
+    let mut faults = rules.faults.clone();
+    faults.extend(alerts::annotations(&rules));
+    faults.extend(alerts::cases::both(&rules));
+    faults.extend(alerts::cases::order(&rules));
+    faults.extend(alerts::runbook::entries(&rules, &runbook.text));
+    assert!(faults.is_empty(), "\n{}", faults.join("\n"));
+    assert!(rules.names().len() > 30, "the rules are not where they were");
 }

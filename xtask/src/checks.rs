@@ -2,7 +2,7 @@
 
 use crate::report::Report;
 use crate::tools::{self, Output, Tools};
-use crate::{emulators, say};
+use crate::{deploy, emulators, say};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -38,6 +38,7 @@ pub(crate) fn everything(root: &Path, report: &mut Report) -> Option<Tools> {
         // What needs no emulator is still worth knowing.
         None => report.run_tests("tests on memory", &mut tests(root, "--no-fail-fast")),
     }
+    deploy::infra::quick(root, report, tools.as_ref());
     if let Some(advice) = missing {
         report.not_run("tests on emulators", advice);
     }

@@ -15,13 +15,17 @@ use std::time::{Duration, Instant};
 /// A loaded machine with two cores needed 3 s; the rest is patience.
 const START_PATIENCE: Duration = Duration::from_secs(90);
 
+/// The other emulators' account, so that moto's streams are destinations of theirs.
+const ACCOUNT: &str = "000000000000";
+
 /// The running emulators. Dropping stops them.
 pub(crate) struct Running {
     servers: Vec<Server>,
     tools: PathBuf,
 }
 
-struct Server {
+/// A server of ours. Dropping stops it.
+pub(crate) struct Server {
     name: &'static str,
     child: Child,
     port: u16,
@@ -80,11 +84,24 @@ pub(crate) fn start(root: &Path, tools: &Tools) -> Result<Running, String> {
 
     let mut command = python::script(root, &tools.folder, "moto_server");
     command.args(["-H", "127.0.0.1", "-p", &moto.to_string()]);
-    // The other emulators' account, so that a stream of theirs can be a destination here.
-    command.env("MOTO_ACCOUNT_ID", "000000000000");
+    command.env("MOTO_ACCOUNT_ID", ACCOUNT);
     let moto = spawn("ZONEWATCH_TEST_MOTO", command, moto, logs.join("moto.log"))?;
 
     let mut running = Running { servers: vec![kinesis, aws, moto], tools: tools.folder.clone() };
+    for server in &mut running.servers {
+        server.wait_until_it_answers()?;
+    }
+    Ok(running)
+}
+
+/// Every service that a deployment needs, and nothing in it: moto with its gaps filled, and ministack, which plays what
+/// moto does not know.
+pub(crate) fn start_an_account(root: &Path, tools: &Tools) -> Result<Running, String> {
+    let [aws, moto] = free_ports()?;
+    let mut command = python::program(root, &tools.folder, &root.join("xtask/emulators/moto_filled.py"));
+    command.args(["-H", "127.0.0.1", "-p", &moto.to_string()]).env("MOTO_ACCOUNT_ID", ACCOUNT);
+    let moto = spawn("ZONEWATCH_TEST_MOTO", command, moto, log_folder(root)?.join("moto-account.log"))?;
+    let mut running = Running { servers: vec![ministack(root, tools, aws)?, moto], tools: tools.folder.clone() };
     for server in &mut running.servers {
         server.wait_until_it_answers()?;
     }
@@ -163,7 +180,7 @@ pub(crate) fn log_folder(root: &Path) -> Result<PathBuf, String> {
 }
 
 /// Ports that were free a moment ago. All are held at once, so that they differ.
-fn free_ports<const N: usize>() -> Result<[u16; N], String> {
+pub(crate) fn free_ports<const N: usize>() -> Result<[u16; N], String> {
     let held: Vec<TcpListener> = (0..N)
         .map(|_| TcpListener::bind("127.0.0.1:0").map_err(|error| format!("find a free port: {error}")))
         .collect::<Result<_, _>>()?;
@@ -172,7 +189,8 @@ fn free_ports<const N: usize>() -> Result<[u16; N], String> {
     Ok(ports.try_into().expect("one port for each listener"))
 }
 
-fn spawn(name: &'static str, mut command: Command, port: u16, log: PathBuf) -> Result<Server, String> {
+/// Starts a server; what it says goes to the log.
+pub(crate) fn spawn(name: &'static str, mut command: Command, port: u16, log: PathBuf) -> Result<Server, String> {
     let open = || File::options().create(true).append(true).open(&log);
     let told = File::create(&log).and_then(|_| Ok((open()?, open()?)));
     let (out, err) = told.map_err(|error| format!("write {}: {error}", log.display()))?;
@@ -182,18 +200,14 @@ fn spawn(name: &'static str, mut command: Command, port: u16, log: PathBuf) -> R
 }
 
 impl Server {
-    fn wait_until_it_answers(&mut self) -> Result<(), String> {
+    /// Waits until it answers HTTP, and makes sure that it answers on loopback only.
+    pub(crate) fn wait_until_it_answers(&mut self) -> Result<(), String> {
         let started = Instant::now();
         while !speaks_http(self.port) {
             let ended = self.child.try_wait().ok().flatten();
             if ended.is_some() || started.elapsed() > START_PATIENCE {
                 let state = ended.map_or("does not answer".to_owned(), |status| format!("ended with {status}"));
-                return Err(format!(
-                    "start emulator {} on port {}: {state}, see {}",
-                    self.name,
-                    self.port,
-                    self.log.display()
-                ));
+                return Err(format!("start {} on port {}: {state}, see {}", self.name, self.port, self.log.display()));
             }
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -201,7 +215,7 @@ impl Server {
         if elsewhere.is_empty() {
             return Ok(());
         }
-        Err(format!("start emulator {}: it listens outside loopback: {}", self.name, elsewhere.join(" ")))
+        Err(format!("start {}: it listens outside loopback: {}", self.name, elsewhere.join(" ")))
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::checks::{EMULATORS, binary, cargo, everything, program, tests};
 use crate::report::Report;
 use crate::tools::{self, Tools};
-use crate::{emulators, kcl, mutants};
+use crate::{deploy, emulators, kcl, mutants, prometheus};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -11,7 +11,7 @@ use std::process::{Command, ExitCode};
 const CHROMIUM: &str = "/usr/bin/chromium";
 
 /// What can be run alone, by its name on the command line, in the order of a full run.
-pub(crate) const PARTS: [(&str, Part); 9] = [
+pub(crate) const PARTS: [(&str, Part); 14] = [
     ("properties", longer_properties),
     ("simulation", more_worlds),
     ("dynamodb-local", on_dynamodb_local),
@@ -19,8 +19,13 @@ pub(crate) const PARTS: [(&str, Part); 9] = [
     ("documentation", documentation),
     ("fleet", fleet),
     ("page", page_in_a_browser),
+    ("prometheus", prometheus::alerts),
     ("load", load),
     ("bench", bench),
+    ("infrastructure", deploy::infra::infrastructure),
+    ("kubernetes", deploy::kubernetes::kubernetes),
+    ("image", deploy::image::image),
+    ("dashboards", deploy::dashboards::dashboards),
 ];
 
 type Part = fn(&Path, &mut Report, Option<&Tools>);
@@ -150,14 +155,14 @@ fn bench(root: &Path, report: &mut Report, _: Option<&Tools>) {
 }
 
 /// A suite of the feature `full`, one test at a time, with what it prints.
-fn suite(root: &Path, name: &str) -> Command {
+pub(crate) fn suite(root: &Path, name: &str) -> Command {
     cargo(
         root,
         &format!("test -p zonewatch-tests --profile ci --features full --test {name} -- --nocapture --test-threads=1"),
     )
 }
 
-const NO_TOOLS: &str = "the test tools were not installed";
+pub(crate) const NO_TOOLS: &str = "the test tools were not installed";
 
 /// Whether there is a C compiler for the loopback shim; says so if not.
 fn has_compiler(report: &mut Report, name: &str) -> bool {

@@ -1,11 +1,13 @@
 //! The project's own commands. No dependencies, so that `cargo xtask` compiles in a second or two.
 
 mod checks;
+mod deploy;
 mod emulators;
 mod full;
 mod kcl;
 mod listeners;
 mod mutants;
+mod prometheus;
 mod python;
 mod report;
 mod tools;
@@ -19,15 +21,18 @@ usage: cargo xtask COMMAND
   test                    what must pass before a change lands: format, lints, unit, property and contract tests,
                           then the contract, schema and end-to-end tests on emulators (needs node, npm and python3)
   full [PART…]            test, and what needs more time or tools; or only these parts: properties, simulation,
-                          dynamodb-local, kcl, documentation, fleet, page, load, bench
+                          dynamodb-local, kcl, documentation, fleet, page, prometheus, load, bench, infrastructure, kubernetes,
+                          image, dashboards
   simulate [--seeds N]    the fleet's simulation in N worlds, 10000 unless told otherwise, and the windows' in three tenths
                           as many of each scene
   mutants [WORDS]         takes one safety rule at a time out of the coordination and the window protocol: the simulation
                           must find each; or only those with WORDS in their names
   calibrate [SERIES]      the detector's false alarms and power on series made for it, as in docs/scores.md
-  scenarios [DAYS]        what findings are worth: incidents of every kind on made-up zones, and days of nothing, as in
+  scenarios [DAYS [SEED [RATE]]]
+                          what findings are worth: incidents of every kind on made-up zones, and days of nothing, as in
                           docs/findings.md
   nab DIR                 the detector's score on the Numenta Anomaly Benchmark, a copy of which is in DIR
+  generate                makes again what is made of other files: the PrometheusRule of the rules files, the dashboards
   tools                   only installs the pinned test tools into .cache/tools
   emulators -- COMMAND…   starts the emulators, runs COMMAND with their addresses in its environment, stops them
 
@@ -46,6 +51,7 @@ fn main() -> ExitCode {
         ["calibrate", rest @ ..] => figures(&root, "calibrate", rest),
         ["scenarios", rest @ ..] => figures(&root, "scenarios", rest),
         ["nab", folder] => figures(&root, "nab", &[folder]),
+        ["generate"] => deploy::generated::write(&root).map(|()| ExitCode::SUCCESS),
         ["tools"] => tools::install(&root, tools::Output::Shown).map(|_| ExitCode::SUCCESS),
         ["emulators", "--", program, rest @ ..] => with_emulators(&root, program, rest),
         [] | ["help" | "--help" | "-h"] => {

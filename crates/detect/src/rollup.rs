@@ -62,10 +62,11 @@ pub struct Limits {
     pub zones_max: usize,
 }
 
-/// A window is a kilobyte or two: 20,000 are 600 zones with 5 min of lateness. A stream has at most 10,000 shards by default.
+/// A window has some kilobytes: 40,000 are a thousand zones, as many as are judged, with 5 min of lateness. A stream has at most
+/// 10,000 shards by default.
 impl Default for Limits {
     fn default() -> Self {
-        Self { windows_max: 20_000, waiting_max: 20_000, shards_max: 20_000, pieces_max: 20_000, zones_max: 10_000 }
+        Self { windows_max: 40_000, waiting_max: 20_000, shards_max: 20_000, pieces_max: 20_000, zones_max: 10_000 }
     }
 }
 

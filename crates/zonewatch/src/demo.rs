@@ -33,6 +33,8 @@ const FAILOVER_SECS: f64 = 10.0;
 /// The grain of the status page's time on the wall, and the least of the day's: the worker's own.
 const SLOT_SECS: f64 = 1.0;
 const SLOT_MIN: Duration = Duration::from_secs(10);
+/// Wall time that a busy machine may be late without queries being so, beside a worker's own lateness.
+const LATENESS_SECS: f64 = 6.0;
 /// Wall time between two snapshots.
 const SAVE_SECS: f64 = 60.0;
 /// Wall time given to the drain.
@@ -129,6 +131,7 @@ fn config(speed: f64) -> Config {
     config.source.poll_ms = (POLL_SECS * speed * 1000.0) as u64;
     config.source.idle_poll_ms = config.source.poll_ms;
     config.source.epoch_secs = (EPOCH_SECS * speed).ceil() as u64;
+    config.detect.lateness_secs += (LATENESS_SECS * speed).min(3_300.0) as u32;
     config.leases.failover_secs = (FAILOVER_SECS * speed).ceil() as u64;
     config
 }

@@ -12,8 +12,10 @@ mod stream;
 mod subscription;
 mod surroundings;
 mod tables;
+mod windows;
 
 pub use report::Report;
+pub use windows::WindowsNames;
 
 use crate::config::Config;
 use cloud::aws::{Allowed, Clients, Watch};
@@ -165,6 +167,8 @@ pub struct Options {
     pub table: String,
     /// The workers' table's name.
     pub state_table: String,
+    /// What windows need, if they are computed.
+    pub windows: Option<WindowsNames>,
     /// Log groups to look for a subscription filter in; empty: those of Route 53.
     pub log_groups: Vec<String>,
     /// Where they are.
@@ -184,12 +188,15 @@ struct Ports {
 pub async fn examine(config: &Config, options: &Options, tell: &mut dyn FnMut(String)) -> Report {
     let deadline = Instant::now() + options.limit;
     let watch = Watch::default();
+    let mut findings = vec![surroundings::roots(&cloud::aws::roots())];
     let clients = match Clients::from_env_watched(&watch).await {
         Ok(clients) => clients,
-        Err(error) => return Report::new(without_credentials(&error)),
+        Err(error) => {
+            findings.extend(without_credentials(&error));
+            return Report::new(findings);
+        }
     };
-    let mut findings =
-        vec![Finding::ok("credentials", clients.region(), "there is a region, and there are credentials")];
+    findings.push(Finding::ok("credentials", clients.region(), "there is a region, and there are credentials"));
     let ports = Ports {
         stream: Box::new(clients.stream(&config.source.stream)),
         table: Box::new(clients.lease_table(&options.table)),
@@ -198,16 +205,22 @@ pub async fn examine(config: &Config, options: &Options, tell: &mut dyn FnMut(St
     let inspect = clients.inspect();
     let (mut source, mut leases) = (stream::Source::default(), false);
     let out = &mut findings;
-    within(deadline, "stream", out, async |out| source = stream::examine(&inspect, &*ports.stream, out).await).await;
+    within(deadline, "stream", out, async |out| {
+        source = stream::examine("stream", &inspect, &*ports.stream, out).await;
+    })
+    .await;
     within(deadline, "outlet", out, async |out| outlets::examine(&inspect, &clients, config, out).await).await;
     within(deadline, "lease table", out, async |out| {
-        leases = tables::leases(&inspect, &*ports.table, config.leases.create, out).await;
+        leases = tables::leases("lease table", &inspect, &*ports.table, config.leases.create, out).await;
     })
     .await;
     within(deadline, "state table", out, async |out| {
-        tables::state(&inspect, &*ports.state, config.leases.create, out).await;
+        tables::state("state table", &inspect, &*ports.state, config.leases.create, out).await;
     })
     .await;
+    if let Some(names) = &options.windows {
+        windows::examine(deadline, &inspect, &clients, config, names, out).await;
+    }
     if leases {
         let failover = Duration::from_secs(config.leases.failover_secs);
         within(deadline, "leases", out, async |out| fleet::examine(&ports, &source, failover, tell, out).await).await;

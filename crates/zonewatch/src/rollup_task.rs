@@ -34,7 +34,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tracing::{error, info, warn};
+use tracing::{error, info, trace, warn};
 
 /// The first pause after a call that failed, and the longest.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
@@ -97,7 +97,7 @@ impl From<LeaseLost> for Stopped {
 pub async fn run(held: Held, shared: Arc<Shared>) {
     let shard = held.lease.key.clone();
     match RollupTask::new(held, shared).work().await {
-        Ok(()) => info!(%shard, "rollup shard handed back"),
+        Ok(()) => info!(%shard, "shard handed back"),
         Err(Stopped::Lost) => warn!(%shard, "lease of a rollup shard lost"),
         Err(Stopped::Unusable(what)) => {
             metrics::counter!(telemetry::SNAPSHOTS_UNUSABLE_TOTAL).increment(1);
@@ -219,6 +219,8 @@ impl RollupTask {
                 }
                 Err(Unreadable::Malformed) => self.refused("malformed"),
             }
+            let (shard, sequence_number) = (self.lease.key.as_str(), record.sequence.as_str());
+            trace!(shard, counter = self.lease.counter, sequence_number, "record observed");
             self.through = Checkpoint::through(record.sequence.clone());
             bytes += record.data.len();
             if since_yield.elapsed() > Duration::from_millis(2) {

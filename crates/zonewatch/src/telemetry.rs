@@ -8,6 +8,8 @@
 mod acknowledged;
 mod histogram;
 mod log;
+#[cfg(test)]
+mod rules_test;
 mod shard_series;
 #[cfg(test)]
 mod table_test;
@@ -120,6 +122,8 @@ metrics_table! {
         "Shares and divergences (0 to 1) in a zone's last closed minute, by signal as in docs/findings.md.";
     WINDOW_DISTINCT = "zonewatch_window_distinct" Gauge Count ["zone", "signal"]
         "Different names and resolvers in a zone's last closed minute, estimated.";
+    WINDOW_TOP_QUERIES = "zonewatch_window_top_queries" Gauge Count ["zone", "of", "value"]
+        "Queries of the names, resolvers, networks and edges that had most of a zone's last closed minute: at most five of each, which had a fiftieth or more, and other.";
     ANOMALY_SCORE = "zonewatch_anomaly_score" Gauge Count ["zone", "signal"]
         "How unlikely a zone's last closed minute is, by signal; from 1 on it is an alert. None in a zone's first day.";
     DUPLICATE_RATIO = "zonewatch_duplicate_ratio" Gauge Percent ["zone"]

@@ -174,8 +174,14 @@ impl ZoneViews {
                 state.open.insert(key, telling);
             }
             Status::Closed | Status::Superseded(_) => {
-                state.open.remove(&key);
-                state.over.push_back(telling.line);
+                let mut line = telling.line;
+                if let Some(mut before) = state.open.remove(&key) {
+                    // Who made it is no longer told, and is what people ask for next.
+                    for list in ["names", "suffixes", "resolvers", "networks", "edges"] {
+                        line[list] = before.line[list].take();
+                    }
+                }
+                state.over.push_back(line);
                 if state.over.len() > OVER_KEPT {
                     state.over.pop_front();
                 }
@@ -268,8 +274,9 @@ mod tests {
         assert_eq!(document["zones"][0]["window"]["queries"], 7);
         assert_eq!(document["zones"][0]["scores"].to_string(), r#"{"queries":1.25}"#);
         assert_eq!(document["windows_until"], "2026-11-22T10:01:00Z");
-        views.told(&told(Vec::new(), vec![Finding { status: Status::Closed, ..finding() }]));
+        views.told(&told(Vec::new(), vec![Finding { status: Status::Closed, names: Vec::new(), ..finding() }]));
         let document = views.0.document(0);
+        assert_eq!(document["findings"][0]["names"][0]["count"], 900, "as they were while it was open");
         assert_eq!(document["findings"].as_array().map(Vec::len), Some(1));
         assert_eq!(document["findings"][0]["open"], false);
         assert!(views.0.lock().open.is_empty());

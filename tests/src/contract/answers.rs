@@ -14,6 +14,8 @@ pub enum Answer {
     Refuses(u16, &'static str),
     /// A refusal with a message that counts.
     Explains(u16, &'static str, &'static str),
+    /// It begins an answer of 200, and says nothing more.
+    Stalls,
     /// It takes the call and hangs up.
     HangsUp,
 }
@@ -61,6 +63,12 @@ fn serve(mut stream: TcpStream, noted: &Mutex<Vec<String>>, answers: &Mutex<VecD
             Answer::Says(body) => (200, body),
             Answer::Refuses(status, code) => (status, refusal(code, "as told")),
             Answer::Explains(status, code, message) => (status, refusal(code, message)),
+            Answer::Stalls => {
+                let _ = stream.write_all(b"HTTP/1.1 200 said\r\ncontent-length: 1000\r\n\r\nhalf");
+                // Until the caller gives up.
+                let _ = stream.read(&mut [0]);
+                return;
+            }
             Answer::HangsUp => return,
         };
         let head = format!(
@@ -84,8 +92,9 @@ fn receive(stream: &mut TcpStream) -> Option<String> {
     loop {
         if let Some(end) = request.windows(4).position(|window| window == b"\r\n\r\n") {
             let head = String::from_utf8_lossy(&request[..end]).to_ascii_lowercase();
-            let length =
-                head.lines().find_map(|line| line.strip_prefix("content-length:"))?.trim().parse::<usize>().ok()?;
+            // A request to get something has no body.
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length:")).unwrap_or("0");
+            let length = length.trim().parse::<usize>().ok()?;
             if request.len() >= end + 4 + length {
                 return Some(String::from_utf8_lossy(&request[end + 4..end + 4 + length]).into_owned());
             }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use std::process::Output;
-use zonewatch_tests::emulators::{Delivery, Emulator, Stream, unique, wait_for};
+use zonewatch_tests::emulators::{Delivery, Emulator, Stream, lease_rows, unique, wait_for};
 use zonewatch_tests::fleet::{Fleet, PATIENCE, on_emulators};
 use zonewatch_tests::program::{Folder, run, said, zonewatch};
 
@@ -66,6 +66,7 @@ fn a_sound_set_up_has_no_problem() {
         ("stuck shards", "every lease"),
         ("lag", "the stream"),
         ("subscription", &group),
+        ("roots", "this machine"),
         ("throttling", "this run"),
         ("clock", "this machine"),
     ] {
@@ -74,6 +75,48 @@ fn a_sound_set_up_has_no_problem() {
     // What was tried has left nothing behind.
     assert_eq!(fleet.leases().len(), 2);
     assert_eq!(fleet.delivery.objects().len(), 0);
+}
+
+#[test]
+fn what_windows_need_is_looked_at_where_they_are_computed() {
+    let fleet = Fleet::create(1);
+    let bucket = unique("snapshots");
+    Emulator::aws().create_bucket(&bucket);
+    let findings_stream = Delivery::create(Emulator::aws());
+    let settings = [
+        ("ZONEWATCH_DETECT__ENABLED", "true"),
+        ("ZONEWATCH_DETECT__BUCKET", bucket.as_str()),
+        ("ZONEWATCH_DETECT__FINDINGS_DELIVERY_STREAM", &findings_stream.name),
+    ];
+    let _worker = fleet.worker_with("only", &settings);
+    let rollup = format!("{}-rollup", fleet.app);
+    wait_for("a rollup lease", PATIENCE, || (!lease_rows(&fleet.tables, &rollup).is_empty()).then_some(()));
+    let config = fleet.folder.file("only.toml").display().to_string();
+    let run = |bucket: &str| {
+        let mut command = zonewatch(&["doctor", "--config", &config, "--json"]);
+        on_emulators(&mut command).envs(settings).env("ZONEWATCH_DETECT__BUCKET", bucket);
+        findings(&zonewatch_tests::program::run(&mut command))
+    };
+    let sound = run(&bucket);
+    for (check, subject) in [
+        ("outlet", findings_stream.name.as_str()),
+        ("rollup stream", &rollup),
+        ("rollup stream", "kinesis:GetRecords"),
+        ("rollup stream", "kinesis:PutRecords"),
+        ("rollup lease table", &rollup),
+        ("rollup lease table", "dynamodb:UpdateItem"),
+        ("rollup state table", "dynamodb:DeleteItem"),
+        ("bucket", &bucket),
+        ("bucket", "s3:ListBucket"),
+        ("bucket", "s3:GetObject"),
+    ] {
+        assert_eq!(found(&sound, check, subject), ("ok", ""), "{check} {subject}");
+    }
+    assert_eq!(found(&sound, "bucket", "s3:PutObject").0, "not_checked");
+    let missing = run(&unique("nowhere"));
+    let problem = missing.iter().find(|finding| finding["check"] == "bucket" && finding["state"] == "problem");
+    let problem = problem.unwrap_or_else(|| panic!("a missing bucket is no problem: {missing:#?}"));
+    assert!(problem["next"].as_str().is_some_and(|next| next.contains("check the name")), "{problem}");
 }
 
 #[test]
@@ -141,7 +184,9 @@ fn what_can_not_be_looked_at_is_said_and_a_wrong_configuration_is_another_exit()
     let mut nobody = zonewatch(&["doctor", "--config", &config, "--json"]);
     let output = run(nobody.env("AWS_EC2_METADATA_DISABLED", "true").env("AWS_REGION", "us-east-1"));
     assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    let findings = findings(&output);
+    let mut findings = findings(&output);
+    // That needs no call.
+    findings.retain(|finding| finding["check"] != "roots");
     assert!(findings[0]["next"].as_str().is_some_and(|next| next.contains("AWS_PROFILE")), "{findings:#?}");
     assert!(findings[1..].iter().all(|finding| finding["state"] == "not_checked"), "{findings:#?}");
 

@@ -134,6 +134,8 @@ fn a_worker_tells_a_flood_within_seconds_and_the_next_worker_knows_of_it() {
     let shown = wait_for("the finding in the API", PATIENCE, || in_api(&worker, "flooded.example"));
     assert_eq!((&shown["open"], &shown["id"], &shown["age_seconds"]), (&true.into(), &line["id"], &0.into()));
     assert!(worker.process.said().contains("finding opened"), "{}", worker.process.said());
+    let page = http::get(&format!("{}/", worker.page())).expect("the page").text();
+    assert!(page.contains("<table id=\"findings\">") && page.contains("flood of random names"), "{page}");
 
     // Tuning is taken while the worker runs.
     fleet.folder.write("tuning.toml", b"[zones.\"muted.example\"]\nmuted = true\n");

@@ -145,7 +145,7 @@ fn replayed(fleet: &Fleet) -> Vec<String> {
 }
 
 /// Who has the rollup stream's only shard.
-fn detecting(fleet: &Fleet) -> Option<String> {
+pub(crate) fn detecting(fleet: &Fleet) -> Option<String> {
     let rows = lease_rows(&fleet.tables, &format!("{}-rollup", fleet.app));
     rows.first().and_then(|row| row["leaseOwner"].as_str().map(str::to_owned))
 }
@@ -175,6 +175,10 @@ fn every_query_is_in_one_window_whoever_is_killed_and_every_window_is_told_the_s
         windows_after(before);
         workers.insert(id, start(id));
     }
+    let shows_zones = |worker: &&Worker| worker.metric("zonewatch_window_queries", "zone=").is_some();
+    wait_for("zones shown by one worker and no other", PATIENCE, || {
+        (workers.values().filter(shows_zones).count() == 1).then_some(())
+    });
     let put = queries.stop();
     wait_until_delivered(&fleet, &put);
     wait_for("every query in a window, or late", PATIENCE, || (counted(&told()) >= put.len() as u64).then_some(()));

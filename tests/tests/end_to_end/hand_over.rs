@@ -2,11 +2,13 @@
 //! last record that the old owner observed to the first of the new one.
 
 use super::events::{Flow, wait_until_delivered};
+use super::fleet_windows::detecting;
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::time::Duration;
-use zonewatch_tests::emulators::wait_for;
+use zonewatch_tests::emulators::{Emulator, unique, wait_for};
 use zonewatch_tests::fleet::{Fleet, PATIENCE, Worker, held};
-use zonewatch_tests::ledger::{Cause, EVERY_RECORD, HandOver, Ledger, now};
+use zonewatch_tests::ledger::{Cause, EVERY_DIGEST, EVERY_RECORD, HandOver, Ledger, now};
 
 /// The target at p99, when a worker is asked to end or a lease moves to one that has joined.
 const ORDERLY_MAX: Duration = Duration::from_secs(1);
@@ -93,6 +95,42 @@ fn shards_of_workers_that_end_or_die_are_soon_read_by_others() {
     judge("SIGTERM", &found, Cause::Ended, ORDERLY_MAX);
     judge("SIGKILL", &found, Cause::Silent, KILLED_MAX);
     assert_eq!(ledger.trespasses(&[]), Vec::<String>::new());
+}
+
+/// Windows move with a snapshot that is stored and loaded, so that their targets are further away.
+const WINDOWS_ORDERLY_MAX: Duration = Duration::from_secs(5);
+const WINDOWS_KILLED_MAX: Duration = Duration::from_secs(10);
+
+#[test]
+fn windows_of_a_worker_that_ends_or_dies_are_soon_computed_by_another() {
+    const SHARDS: u32 = 3;
+    // Digests come as often as epochs end.
+    let fleet = Fleet { epoch_secs: Some(1), ..fleet(SHARDS) };
+    let bucket = unique("snapshots");
+    Emulator::aws().create_bucket(&bucket);
+    let windows = [("ZONEWATCH_DETECT__ENABLED", "true"), ("ZONEWATCH_DETECT__BUCKET", bucket.as_str())];
+    let settings = [&EVERY_DIGEST[..], &windows].concat();
+    let flow = Flow::start(&fleet.stream, SHARDS, 300);
+    let start = |id: &str| fleet.worker_with(id, &settings);
+    let mut workers: BTreeMap<&str, Worker> = ["one", "two", "three"].map(|id| (id, start(id))).into();
+    let owner = || wait_for("an owner of the rollup shard", PATIENCE, || detecting(&fleet));
+    for end in [Worker::end, Worker::kill].into_iter().flat_map(|end| std::iter::repeat_n(end, tries())) {
+        let owner = owner();
+        let id = *workers.keys().find(|id| **id == owner).expect("one of them");
+        let observed = || Ledger::of_rollup(&fleet.folder).readings().last().map(|last| last.process.clone());
+        wait_for("a digest that it has read", PATIENCE, || observed().filter(|process| process.starts_with(id)));
+        end(workers.remove(id).expect("it lives"));
+        wait_for("another owner", PATIENCE, || detecting(&fleet).filter(|other| *other != owner));
+        workers.insert(id, start(id));
+    }
+    wait_for("a digest read by the last owner", PATIENCE, || {
+        let found = Ledger::of_rollup(&fleet.folder).hand_overs();
+        (found.len() >= 2 * tries()).then_some(())
+    });
+    flow.stop();
+    let found = Ledger::of_rollup(&fleet.folder).hand_overs();
+    judge("SIGTERM, of windows", &found, Cause::Ended, WINDOWS_ORDERLY_MAX);
+    judge("SIGKILL, of windows", &found, Cause::Silent, WINDOWS_KILLED_MAX);
 }
 
 #[test]

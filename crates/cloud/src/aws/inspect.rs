@@ -17,6 +17,7 @@ const UPDATE_ITEM: &str = "dynamodb:UpdateItem";
 const DELETE_ITEM: &str = "dynamodb:DeleteItem";
 const READ_BATCH: &str = "dynamodb:BatchGetItem";
 const QUERY: &str = "dynamodb:Query";
+const PUT_RECORDS: &str = "kinesis:PutRecords";
 const PUT_BATCH: &str = "firehose:PutRecordBatch";
 /// The key of the rows that are never written.
 const PROBE: &str = "zonewatch-doctor";
@@ -215,10 +216,18 @@ impl Inspect {
         let call = self.firehose.put_record_batch().delivery_stream_name(name).set_records(Some(Vec::new()));
         match call.send().await {
             Ok(_) => Ok(Allowed::Tried),
-            Err(error) => match sort(PUT_BATCH, &arn, &error) {
-                Error::Invalid { message, .. } => Ok(Allowed::Inferred(message)),
-                error => Err(error),
-            },
+            Err(error) => inferred(sort(PUT_BATCH, &arn, &error)),
+        }
+    }
+
+    /// Tries to put no records, which a stream refuses.
+    pub async fn try_put_records(&self, stream: &str) -> Result<Allowed, Error> {
+        let arn = self.clients.arn("kinesis", "stream/", stream);
+        let call = self.kinesis.put_records().set_records(Some(Vec::new()));
+        let call = if stream.starts_with("arn:") { call.stream_arn(stream) } else { call.stream_name(stream) };
+        match call.send().await {
+            Ok(_) => Ok(Allowed::Tried),
+            Err(error) => inferred(sort(PUT_RECORDS, &arn, &error)),
         }
     }
 
@@ -242,6 +251,14 @@ impl Inspect {
 
     fn table_arn(&self, name: &str) -> String {
         self.clients.arn("dynamodb", "table/", name)
+    }
+}
+
+/// What a refusal says of a call that could write nothing: only one that is allowed is looked at.
+fn inferred(error: Error) -> Result<Allowed, Error> {
+    match error {
+        Error::Invalid { message, .. } => Ok(Allowed::Inferred(message)),
+        error => Err(error),
     }
 }
 

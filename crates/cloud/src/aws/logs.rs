@@ -7,6 +7,7 @@ use super::failure::{Answer, chain, code};
 use super::plain::{self, Signed};
 use crate::Error;
 use aws_config::SdkConfig;
+use aws_config::timeout::TimeoutConfig;
 use aws_sdk_kinesis::config::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
@@ -43,9 +44,14 @@ pub struct Logs {
 
 impl Logs {
     pub(super) fn new(config: SdkConfig, region: &str, partition: &str) -> Self {
-        let suffix = if partition == "aws-cn" { ".cn" } else { "" };
-        let endpoint = plain::configured(&config, "CloudWatch Logs")
-            .unwrap_or_else(|| format!("https://logs.{region}.amazonaws.com{suffix}"));
+        let suffix = match (partition == "aws-cn", config.use_dual_stack() == Some(true)) {
+            (false, false) => "amazonaws.com",
+            (false, true) => "api.aws",
+            (true, false) => "amazonaws.com.cn",
+            (true, true) => "api.amazonwebservices.com.cn",
+        };
+        let endpoint =
+            plain::configured(&config, "CloudWatch Logs").unwrap_or_else(|| format!("https://logs.{region}.{suffix}"));
         let arn_start = format!("arn:{partition}:logs:{region}:*:log-group:");
         Self { config, region: region.to_owned(), endpoint: endpoint.trim_end_matches('/').to_owned(), arn_start }
     }
@@ -129,7 +135,13 @@ impl Logs {
         let (signature, _) = sign(request, &params)?.into_parts();
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         let headers = headers.into_iter().chain(signature.headers()).map(owned).collect();
-        Ok(Signed { method: "POST", path: "/".to_owned(), headers, body: body.into() })
+        Ok(Signed {
+            method: "POST",
+            path: "/".to_owned(),
+            headers,
+            body: body.into(),
+            timeouts: TimeoutConfig::builder().build(),
+        })
     }
 }
 
@@ -155,8 +167,12 @@ mod tests {
 
     #[test]
     fn the_endpoint_is_the_partitions() {
-        let endpoint = |region, partition| Logs::new(SdkConfig::builder().build(), region, partition).endpoint;
-        assert_eq!(endpoint("us-east-1", "aws"), "https://logs.us-east-1.amazonaws.com");
-        assert_eq!(endpoint("cn-north-1", "aws-cn"), "https://logs.cn-north-1.amazonaws.com.cn");
+        let endpoint = |region, partition, dual_stack: bool| {
+            Logs::new(SdkConfig::builder().use_dual_stack(dual_stack).build(), region, partition).endpoint
+        };
+        assert_eq!(endpoint("us-east-1", "aws", false), "https://logs.us-east-1.amazonaws.com");
+        assert_eq!(endpoint("us-east-1", "aws", true), "https://logs.us-east-1.api.aws");
+        assert_eq!(endpoint("cn-north-1", "aws-cn", false), "https://logs.cn-north-1.amazonaws.com.cn");
+        assert_eq!(endpoint("cn-north-1", "aws-cn", true), "https://logs.cn-north-1.api.amazonwebservices.com.cn");
     }
 }

@@ -7,6 +7,7 @@ use aws_config::SdkConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_kinesis::config::{Credentials, ProvideCredentials};
 use aws_smithy_runtime::client::orchestrator::operation::Operation;
+use aws_smithy_runtime::client::stalled_stream_protection::StalledStreamProtectionInterceptor;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::SdkError;
@@ -15,6 +16,10 @@ use aws_smithy_types::body::SdkBody;
 use aws_types::service_config::ServiceConfigKey;
 use bytes::Bytes;
 use std::convert::Infallible;
+use std::time::Duration;
+
+/// A body that stands still for so long, in either direction, comes no more.
+const STALL_MAX: Duration = Duration::from_secs(5);
 
 /// A signed request, everything of it but where it goes.
 #[derive(Debug)]
@@ -24,6 +29,8 @@ pub(super) struct Signed {
     pub(super) path: String,
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Bytes,
+    /// What it may take, where that is not what every call may.
+    pub(super) timeouts: TimeoutConfig,
 }
 
 /// What was answered.
@@ -78,6 +85,8 @@ pub(super) async fn send(
         .timeout_config()
         .cloned()
         .unwrap_or_else(|| TimeoutConfig::builder().operation_attempt_timeout(super::DATA_ATTEMPT_TIMEOUT).build());
+    let mut own = request.timeouts.clone();
+    own.take_defaults_from(&timeouts);
     let operation = Operation::builder()
         .service_name(service)
         .operation_name(action)
@@ -86,8 +95,10 @@ pub(super) async fn send(
         // Its signature is in it already.
         .no_auth()
         .no_retry()
-        .timeout_config(timeouts)
-        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .timeout_config(own)
+        // An object takes as long as it is large, and one that stands still must not.
+        .stalled_stream_protection(StalledStreamProtectionConfig::enabled().grace_period(STALL_MAX).build())
+        .interceptor(StalledStreamProtectionInterceptor::default())
         .serializer(|request: Signed| request.into_http())
         .deserializer::<_, Infallible>(|answer: &HttpResponse| {
             let body = Bytes::copy_from_slice(answer.body().bytes().unwrap_or_default());

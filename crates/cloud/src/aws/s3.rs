@@ -6,6 +6,7 @@ use super::failure::Answer;
 use super::plain::{self, Answered, Signed};
 use crate::{Call, Error};
 use aws_config::SdkConfig;
+use aws_config::timeout::TimeoutConfig;
 use bytes::Bytes;
 use rusty_s3::actions::{ListObjectsV2, S3Action};
 use rusty_s3::{Bucket, Credentials, UrlStyle};
@@ -45,7 +46,8 @@ impl Snapshots {
         let own = plain::configured(&config, "S3");
         // A dot in the bucket's name would not fit the certificate; an emulator has no names of its own for buckets.
         let style = if own.is_some() || bucket.contains('.') { UrlStyle::Path } else { UrlStyle::VirtualHost };
-        let endpoint = own.unwrap_or_else(|| format!("https://s3.{region}.amazonaws.com{suffix}"));
+        let service = if config.use_dual_stack() == Some(true) { "s3.dualstack" } else { "s3" };
+        let endpoint = own.unwrap_or_else(|| format!("https://{service}.{region}.amazonaws.com{suffix}"));
         let invalid = |message: String| Error::Invalid { action: LIST, resource: arn.clone(), message };
         let address = endpoint.parse().map_err(|error| invalid(format!("its endpoint {endpoint:?}: {error}")))?;
         let bucket = Bucket::new(address, style, bucket.to_owned(), region.to_owned());
@@ -73,7 +75,8 @@ impl Snapshots {
     ) -> Result<Answered, Error> {
         let url = action.sign(SIGNED_FOR);
         let path = url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()));
-        let request = Signed { method, path, headers: Vec::new(), body };
+        let timeouts = if name == GET { download() } else { upload(body.len()) };
+        let request = Signed { method, path, headers: Vec::new(), body, timeouts };
         let answer = plain::send(&self.config, "s3", name, &self.arn, &self.endpoint, request).await?;
         sort(answer, name, &self.arn)
     }
@@ -126,6 +129,18 @@ impl Snapshots {
         }
         Err(unusable(format!("more than {PAGES_MAX} pages begin with {prefix}")))
     }
+}
+
+/// A put of so many bytes may take a call's time, and a second for each 4 MiB.
+fn upload(bytes: usize) -> TimeoutConfig {
+    let lasts = super::DATA_ATTEMPT_TIMEOUT + Duration::from_secs((bytes >> 22) as u64);
+    TimeoutConfig::builder().operation_attempt_timeout(lasts).build()
+}
+
+/// How large an object is, its answer says, which has to begin within a call's time.
+fn download() -> TimeoutConfig {
+    let timeouts = TimeoutConfig::builder().read_timeout(super::DATA_ATTEMPT_TIMEOUT);
+    timeouts.operation_attempt_timeout(SIGNED_FOR).build()
 }
 
 impl crate::Snapshots for Snapshots {
@@ -194,9 +209,23 @@ mod tests {
     use super::*;
 
     fn address(region: &str, partition: &str, bucket: &str) -> String {
-        let config = SdkConfig::builder().build();
+        address_by(SdkConfig::builder().build(), region, partition, bucket)
+    }
+
+    fn address_by(config: SdkConfig, region: &str, partition: &str, bucket: &str) -> String {
         let snapshots = Snapshots::new(config, bucket, "app/".into(), region, partition).unwrap();
         snapshots.bucket.object_url(&snapshots.key("s/1-0")).to_string()
+    }
+
+    #[test]
+    fn a_large_object_has_its_time() {
+        let secs = |timeouts: TimeoutConfig| timeouts.operation_attempt_timeout().unwrap().as_secs();
+        assert_eq!([upload(1_000), upload(400 << 20), download()].map(secs), [10, 110, 300]);
+        assert_eq!(
+            download().read_timeout(),
+            Some(super::super::DATA_ATTEMPT_TIMEOUT),
+            "the first byte is not waited for"
+        );
     }
 
     #[test]
@@ -204,6 +233,15 @@ mod tests {
         assert_eq!(address("eu-west-1", "aws", "b"), "https://b.s3.eu-west-1.amazonaws.com/app/s/1-0");
         assert_eq!(address("eu-west-1", "aws", "b.c"), "https://s3.eu-west-1.amazonaws.com/b.c/app/s/1-0");
         assert_eq!(address("cn-north-1", "aws-cn", "b"), "https://b.s3.cn-north-1.amazonaws.com.cn/app/s/1-0");
+    }
+
+    #[test]
+    fn an_object_has_an_address_of_both_kinds_if_it_shall() {
+        let dual_stack = |used: bool| SdkConfig::builder().use_dual_stack(used).build();
+        let address = |config, bucket| address_by(config, "eu-west-1", "aws", bucket);
+        assert_eq!(address(dual_stack(false), "b"), "https://b.s3.eu-west-1.amazonaws.com/app/s/1-0");
+        assert_eq!(address(dual_stack(true), "b"), "https://b.s3.dualstack.eu-west-1.amazonaws.com/app/s/1-0");
+        assert_eq!(address(dual_stack(true), "b.c"), "https://s3.dualstack.eu-west-1.amazonaws.com/b.c/app/s/1-0");
     }
 
     #[test]

@@ -2,9 +2,9 @@
 
 use super::Failure;
 use super::leases::{say, state_table_of};
-use super::worker::{environment, table_of, unsound};
+use super::worker::{environment, rollup_app_of, rollup_stream_of, table_of, unsound};
 use crate::config;
-use crate::doctor::{self, Options};
+use crate::doctor::{self, Options, WindowsNames};
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -59,6 +59,11 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let options = Options {
         table: table_of(&config),
         state_table: state_table_of(&config),
+        windows: config.detect.enabled.then(|| WindowsNames {
+            stream: rollup_stream_of(&config),
+            table: rollup_app_of(&config),
+            state_table: format!("{}-state", rollup_app_of(&config)),
+        }),
         log_groups: args.log_groups,
         log_region: args.log_region,
         limit: Duration::from_secs(args.timeout),

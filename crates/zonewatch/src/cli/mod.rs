@@ -5,6 +5,7 @@
 pub mod columns;
 pub mod demo;
 pub mod doctor;
+pub mod health;
 pub mod leases;
 pub mod replay;
 pub mod score;
@@ -57,6 +58,8 @@ enum Command {
     Leases(leases::Args),
     /// Find out what is missing or wrong: streams, tables, permissions, lag, coverage
     Doctor(doctor::Args),
+    /// Say whether the worker on this machine is alive, for a container's health check
+    Health(health::Args),
     /// Play a made-up day with attacks through the whole pipeline, without AWS, live on a status page
     Demo(demo::Args),
     /// Read query logs from files, in one process without AWS: the same records as a worker would deliver, and a summary
@@ -82,6 +85,7 @@ Zonewatch watches Amazon Route 53 hosted zones through their query logs.
     zonewatch worker --config zonewatch.toml            the fleet worker: Kinesis to Firehose and Prometheus
     zonewatch doctor --config zonewatch.toml            what is missing or wrong, and what to do about it
     zonewatch leases list --config zonewatch.toml       who reads which shard, and how far
+    zonewatch health                                    is the worker on this machine alive? For containers
 
   zonewatch COMMAND --help says more.
 ";
@@ -97,6 +101,7 @@ pub fn main() -> ExitCode {
         Some(Command::Worker(args)) => worker::run(args),
         Some(Command::Leases(args)) => leases::run(args),
         Some(Command::Doctor(args)) => doctor::run(args),
+        Some(Command::Health(args)) => health::run(&args),
         Some(Command::Demo(args)) => demo::run(args),
         Some(Command::Replay(args)) => replay::run(args),
         Some(Command::Score(args)) => score::run(&args),

@@ -280,11 +280,11 @@ fn state_table_of(config: &Config) -> String {
 }
 
 /// The rollup stream's leases are those of an application of their own.
-fn rollup_app_of(config: &Config) -> String {
+pub(super) fn rollup_app_of(config: &Config) -> String {
     format!("{}-rollup", config.worker.app)
 }
 
-fn rollup_stream_of(config: &Config) -> String {
+pub(super) fn rollup_stream_of(config: &Config) -> String {
     let named = &config.detect.rollup_stream;
     if named.is_empty() { rollup_app_of(config) } else { named.clone() }
 }

@@ -9,9 +9,15 @@ const CHECK: &str = "outlet";
 
 /// Looks at every delivery stream of the configuration.
 pub async fn examine(inspect: &Inspect, clients: &Clients, config: &Config, out: &mut Vec<Finding>) {
-    let quarantine = Some(&config.quarantine.delivery_stream).filter(|name| !name.is_empty());
-    let names: Vec<&String> = config.records.delivery_streams.iter().chain(quarantine).collect();
-    if names.is_empty() {
+    let detect = &config.detect;
+    let others = [
+        Some(&config.quarantine.delivery_stream),
+        detect.enabled.then_some(&detect.windows_delivery_stream),
+        detect.enabled.then_some(&detect.findings_delivery_stream),
+    ];
+    let others = others.into_iter().flatten().filter(|name| !name.is_empty());
+    let names: Vec<&String> = config.records.delivery_streams.iter().chain(others).collect();
+    if config.records.delivery_streams.is_empty() {
         out.push(Finding::ok(
             CHECK,
             "records.delivery_streams",

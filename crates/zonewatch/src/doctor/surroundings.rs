@@ -1,11 +1,29 @@
-//! What all the calls of the run tell together: the limits of the services, and this machine's clock.
+//! What is around every call: the roots of TLS, the limits of the services, and this machine's clock.
 
 use super::Finding;
-use cloud::aws::{Clock, Seen};
+use cloud::aws::{Clock, Roots, Seen};
 
 /// A signature is refused when it is five minutes off.
 const CLOCK_PROBLEM_MS: u64 = 5 * 60 * 1_000;
 const CLOCK_WARNING_MS: u64 = 5_000;
+
+/// Whose certificates are believed.
+pub fn roots(roots: &Roots) -> Finding {
+    let (check, subject) = ("roots", "this machine");
+    let next = "install the package ca-certificates, or name a file of authorities in SSL_CERT_FILE";
+    let found = match roots.count {
+        1 => "1 authority's certificates are believed".to_owned(),
+        count => format!("{count} authorities' certificates are believed"),
+    };
+    match (roots.count, roots.faults.as_slice()) {
+        (0, faults) => {
+            let why = faults.first().map_or(String::new(), |fault| format!(": {fault}"));
+            Finding::problem(check, subject, format!("no authority's certificates are believed{why}"), next)
+        }
+        (_, []) => Finding::ok(check, subject, found),
+        (_, [fault, ..]) => Finding::warning(check, subject, format!("{found}; {fault}"), next),
+    }
+}
 
 /// Calls that were refused for now while this ran.
 pub fn throttling(seen: &Seen) -> Finding {
@@ -63,6 +81,18 @@ mod tests {
             assert!(finding.found.contains(direction), "{finding:?}");
         }
         assert_eq!(clock(None).state, State::NotChecked);
+    }
+
+    #[test]
+    fn without_a_root_nothing_is_believed() {
+        let found = |count, faults: &[&str]| {
+            roots(&Roots { count, faults: faults.iter().map(|fault| (*fault).to_owned()).collect() })
+        };
+        assert_eq!(found(142, &[]).state, State::Ok);
+        assert!(found(142, &[]).found.starts_with("142 authorities"));
+        assert_eq!(found(1, &["no such file"]).state, State::Warning);
+        let none = found(0, &["no such file"]);
+        assert!(none.state == State::Problem && none.found.ends_with("believed: no such file"), "{none:?}");
     }
 
     #[test]

@@ -1,12 +1,10 @@
-//! The lease table and the workers' table: what they are, and each action that a worker needs on them.
+//! A lease table and its workers' table: what they are, and each action that a worker needs on them.
 
 use super::{Finding, Need, failed, tried};
 use cloud::aws::{Inspect, TableSummary};
 use cloud::{Error, LeaseTable, Scan, StateTable};
 use lease::{ShardId, WorkerId};
 
-const LEASES: &str = "lease table";
-const STATE: &str = "state table";
 const LEASE_KEY: &str = "leaseKey";
 /// KCL's index of leases by owner.
 const OWNER_INDEX: &str = "LeaseOwnerToLeaseKeyIndex";
@@ -17,56 +15,68 @@ const PROBE: &str = "zonewatch-doctor";
 const UNREADABLE_MAX: usize = 10;
 
 /// Looks at the lease table; whether its rows could be read.
-pub async fn leases(inspect: &Inspect, table: &dyn LeaseTable, create: bool, out: &mut Vec<Finding>) -> bool {
+pub async fn leases(
+    check: &'static str,
+    inspect: &Inspect,
+    table: &dyn LeaseTable,
+    create: bool,
+    out: &mut Vec<Finding>,
+) -> bool {
     let name = table.name();
     let summary = match inspect.table(name).await {
         Ok(summary) => Some(summary),
         Err(error @ Error::Missing { .. }) => {
-            out.push(missing(LEASES, name, &error, create, "partition key leaseKey, a text"));
+            out.push(missing(check, name, &error, create, "partition key leaseKey, a text"));
             return false;
         }
         Err(error) => {
-            out.push(failed(LEASES, &error, Need::Worker));
+            out.push(failed(check, &error, Need::Worker));
             None
         }
     };
-    out.extend(summary.iter().flat_map(|summary| lease_table(name, summary)));
+    out.extend(summary.iter().flat_map(|summary| lease_table(check, name, summary)));
     let readable = match table.scan().await {
         Ok(scan) => {
-            out.push(Finding::ok(LEASES, "dynamodb:Scan", format!("allowed; {} leases", scan.leases.len())));
-            out.extend(unreadable(&scan));
+            out.push(Finding::ok(check, "dynamodb:Scan", format!("allowed; {} leases", scan.leases.len())));
+            out.extend(unreadable(check, &scan));
             true
         }
         Err(error) => {
-            out.push(failed(LEASES, &error, Need::Worker));
+            out.push(failed(check, &error, Need::Worker));
             false
         }
     };
     out.push(match table.get(&ShardId::new(PROBE)).await {
-        Ok(_) => Finding::ok(LEASES, "dynamodb:GetItem", "allowed"),
-        Err(error) => failed(LEASES, &error, Need::Worker),
+        Ok(_) => Finding::ok(check, "dynamodb:GetItem", "allowed"),
+        Err(error) => failed(check, &error, Need::Worker),
     });
-    out.push(tried(LEASES, "dynamodb:BatchGetItem", inspect.try_read_batch(name, LEASE_KEY).await));
-    out.push(tried(LEASES, "dynamodb:PutItem", inspect.try_put(name, LEASE_KEY).await));
-    out.push(tried(LEASES, "dynamodb:UpdateItem", inspect.try_update(name, LEASE_KEY).await));
+    out.push(tried(check, "dynamodb:BatchGetItem", inspect.try_read_batch(name, LEASE_KEY).await));
+    out.push(tried(check, "dynamodb:PutItem", inspect.try_put(name, LEASE_KEY).await));
+    out.push(tried(check, "dynamodb:UpdateItem", inspect.try_update(name, LEASE_KEY).await));
     let has_index = |summary: &TableSummary| summary.indexes.iter().any(|(index, _)| index == OWNER_INDEX);
     if summary.as_ref().is_none_or(has_index) {
-        out.push(tried(LEASES, "dynamodb:Query", inspect.try_query(name, OWNER_INDEX, OWNER).await));
+        out.push(tried(check, "dynamodb:Query", inspect.try_query(name, OWNER_INDEX, OWNER).await));
     }
     readable
 }
 
 /// Looks at the workers' table.
-pub async fn state(inspect: &Inspect, table: &dyn StateTable, create: bool, out: &mut Vec<Finding>) {
+pub async fn state(
+    check: &'static str,
+    inspect: &Inspect,
+    table: &dyn StateTable,
+    create: bool,
+    out: &mut Vec<Finding>,
+) {
     let name = table.name();
     let key = match inspect.table(name).await {
         Ok(summary) => {
-            out.push(status(STATE, name, &summary));
+            out.push(status(check, name, &summary));
             Some(summary.key)
         }
         Err(error @ Error::Missing { .. }) => {
             return out.push(missing(
-                STATE,
+                check,
                 name,
                 &error,
                 create,
@@ -74,14 +84,14 @@ pub async fn state(inspect: &Inspect, table: &dyn StateTable, create: bool, out:
             ));
         }
         Err(error) => {
-            out.push(failed(STATE, &error, Need::Worker));
+            out.push(failed(check, &error, Need::Worker));
             None
         }
     };
     out.push(match inspect.expiry(name).await {
-        Ok(Some(attribute)) => Finding::ok(STATE, "time to live", format!("on, by {attribute}")),
+        Ok(Some(attribute)) => Finding::ok(check, "time to live", format!("on, by {attribute}")),
         Ok(None) => Finding::warning(
-            STATE,
+            check,
             "time to live",
             "off: rows of workers that crashed stay",
             format!(
@@ -89,22 +99,22 @@ pub async fn state(inspect: &Inspect, table: &dyn StateTable, create: bool, out:
                      Enabled=true,AttributeName=expires"
             ),
         ),
-        Err(error) => failed(STATE, &error, Need::Look),
+        Err(error) => failed(check, &error, Need::Look),
     });
     out.push(match table.scan().await {
-        Ok(members) => Finding::ok(STATE, "dynamodb:Scan", format!("allowed; {} workers", members.len())),
-        Err(error) => failed(STATE, &error, Need::Worker),
+        Ok(members) => Finding::ok(check, "dynamodb:Scan", format!("allowed; {} workers", members.len())),
+        Err(error) => failed(check, &error, Need::Worker),
     });
     out.push(match table.read(&[WorkerId::new(PROBE)]).await {
-        Ok(_) => Finding::ok(STATE, "dynamodb:BatchGetItem", "allowed"),
-        Err(error) => failed(STATE, &error, Need::Worker),
+        Ok(_) => Finding::ok(check, "dynamodb:BatchGetItem", "allowed"),
+        Err(error) => failed(check, &error, Need::Worker),
     });
     let Some(key) = key else {
         let next = "mend dynamodb:DescribeTable first";
-        return out.push(Finding::not_checked(STATE, "writes", "the table's key is not known", next));
+        return out.push(Finding::not_checked(check, "writes", "the table's key is not known", next));
     };
-    out.push(tried(STATE, "dynamodb:UpdateItem", inspect.try_update(name, &key).await));
-    out.push(tried(STATE, "dynamodb:DeleteItem", inspect.try_delete(name, &key).await));
+    out.push(tried(check, "dynamodb:UpdateItem", inspect.try_update(name, &key).await));
+    out.push(tried(check, "dynamodb:DeleteItem", inspect.try_delete(name, &key).await));
 }
 
 fn missing(check: &'static str, name: &str, error: &Error, create: bool, key: &str) -> Finding {
@@ -131,27 +141,27 @@ fn status(check: &'static str, name: &str, summary: &TableSummary) -> Finding {
     }
 }
 
-fn lease_table(name: &str, summary: &TableSummary) -> Vec<Finding> {
-    let mut findings = vec![status(LEASES, name, summary)];
+fn lease_table(check: &'static str, name: &str, summary: &TableSummary) -> Vec<Finding> {
+    let mut findings = vec![status(check, name, summary)];
     if summary.key != LEASE_KEY || summary.sort_key.is_some() {
         let sort_key = summary.sort_key.as_deref().map(|key| format!(", {key}")).unwrap_or_default();
         findings.push(Finding::problem(
-            LEASES,
+            check,
             "its key",
             format!("({}{sort_key}); a lease table's is ({LEASE_KEY})", summary.key),
             "name another table by leases.table or --table",
         ));
     }
     findings.push(match summary.indexes.iter().find(|(index, _)| index == OWNER_INDEX) {
-        Some((_, status)) if status == "ACTIVE" => Finding::ok(LEASES, OWNER_INDEX, "ACTIVE"),
+        Some((_, status)) if status == "ACTIVE" => Finding::ok(check, OWNER_INDEX, "ACTIVE"),
         Some((_, status)) => Finding::warning(
-            LEASES,
+            check,
             OWNER_INDEX,
             format!("it is {status}: until it is ACTIVE the whole table is scanned instead"),
             "wait",
         ),
         None => Finding::warning(
-            LEASES,
+            check,
             OWNER_INDEX,
             "there is none, as KCL 2 left it: the whole table is scanned instead, and KCL 3 waits for it",
             "add it: leaseOwner (hash, text), leaseKey (range, text), KEYS_ONLY",
@@ -160,18 +170,18 @@ fn lease_table(name: &str, summary: &TableSummary) -> Vec<Finding> {
     findings
 }
 
-fn unreadable(scan: &Scan) -> Vec<Finding> {
+fn unreadable(check: &'static str, scan: &Scan) -> Vec<Finding> {
     let rows = scan.unreadable.iter().take(UNREADABLE_MAX);
     let mut findings: Vec<Finding> = rows
         .map(|row| {
             let found = if let Error::Invalid { message, .. } = &row.error { message } else { "can't be read" };
             let next = "correct or delete the row; until then its shard and that shard's children are not read";
-            Finding::problem(LEASES, row.key.as_str(), found.split("; ").next().unwrap_or(found), next)
+            Finding::problem(check, row.key.as_str(), found.split("; ").next().unwrap_or(found), next)
         })
         .collect();
     if scan.unreadable.len() > UNREADABLE_MAX {
         let found = format!("{} more rows can't be read", scan.unreadable.len() - UNREADABLE_MAX);
-        findings.push(Finding::problem(LEASES, "other rows", found, "zonewatch leases list shows them all"));
+        findings.push(Finding::problem(check, "other rows", found, "zonewatch leases list shows them all"));
     }
     findings
 }
@@ -192,7 +202,7 @@ mod tests {
     }
 
     fn states(summary: &TableSummary) -> Vec<State> {
-        lease_table("leases", summary).iter().map(|finding| finding.state).collect()
+        lease_table("lease table", "leases", summary).iter().map(|finding| finding.state).collect()
     }
 
     #[test]
@@ -211,9 +221,9 @@ mod tests {
     #[test]
     fn a_missing_table_is_a_problem_whose_next_step_fits_the_configuration() {
         let error = Error::Missing { action: "a", resource: "arn:table/leases".into(), message: String::new() };
-        let made = missing(LEASES, "leases", &error, true, "partition key leaseKey");
+        let made = missing("lease table", "leases", &error, true, "partition key leaseKey");
         assert!(made.state == State::Problem && made.next.unwrap().starts_with("start a worker"));
-        let own = missing(LEASES, "leases", &error, false, "partition key leaseKey");
+        let own = missing("lease table", "leases", &error, false, "partition key leaseKey");
         assert!(own.next.unwrap().starts_with("create it (partition key leaseKey)"));
     }
 
@@ -228,7 +238,7 @@ mod tests {
             },
         };
         let scan = Scan { unreadable: (0..12).map(row).collect(), ..Scan::default() };
-        let findings = unreadable(&scan);
+        let findings = unreadable("lease table", &scan);
         assert_eq!(findings.len(), 11);
         assert_eq!((findings[0].subject.as_str(), findings[0].found.as_str()), ("s0", "leaseCounter is missing"));
         assert!(findings[10].found.starts_with("2 more"), "{findings:?}");

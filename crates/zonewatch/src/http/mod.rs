@@ -4,6 +4,7 @@
 //! is for loopback until it can authenticate; the configuration refuses another address, and requests that name a
 //! foreign host are refused too, since any web page can point a name of its own at 127.0.0.1.
 
+mod findings;
 mod html;
 mod page;
 mod server;
@@ -61,10 +62,13 @@ pub fn operations(exposition: Exposition, ready: Ready) -> Router {
 /// The status page and its API.
 pub fn people(view: Arc<View>, fleet: Option<Arc<FleetViews>>, ready: Ready) -> Router {
     let page = {
-        let (view, ready) = (Arc::clone(&view), Arc::clone(&ready));
-        move || {
-            let html = page::render(&view.snapshot(), &ready());
-            async move { typed("text/html; charset=utf-8", html) }
+        let (view, ready, fleet) = (Arc::clone(&view), Arc::clone(&ready), fleet.clone());
+        move || async move {
+            let findings = match &fleet {
+                Some(fleet) => Some(fleet.findings().await),
+                None => None,
+            };
+            typed("text/html; charset=utf-8", page::render(&view.snapshot(), findings.as_ref(), &ready()))
         }
     };
     let zones = {

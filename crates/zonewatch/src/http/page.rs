@@ -1,9 +1,11 @@
 //! The status page: rendered here as a whole, refreshed by a few lines of script, readable without them.
 
+use super::findings;
 use super::html::{escaped, name, rate, share, span, time_of_day, whole};
 use super::view::{HISTORY_SLOTS, Snapshot, ZoneView};
 use crate::telemetry::ShardView;
 use dnslog::ResponseCode;
+use serde_json::Value;
 use std::fmt::Write;
 
 /// Zones and names of a zone that are shown.
@@ -16,12 +18,13 @@ const BAR_WIDTH: f64 = 120.0;
 /// A share of failures that is shown boldly. Nothing is judged by it: some zones have as much every day.
 const MUCH: f64 = 0.1;
 
-/// The page.
-pub fn render(snapshot: &Snapshot, ready: &Result<(), String>) -> String {
+/// The page. `findings` is what the API answers, if windows are computed.
+pub fn render(snapshot: &Snapshot, findings: Option<&Value>, ready: &Result<(), String>) -> String {
     let (title, state) = (&snapshot.title, state(ready));
     let (app, worker, stream) = (escaped(&title.app), escaped(&title.worker), escaped(&title.stream));
     let uptime = span(snapshot.uptime);
-    let main = [tiles(snapshot), zones(snapshot), shards(&snapshot.shards), rejects(snapshot)].concat();
+    let findings = findings.map(findings::section).unwrap_or_default();
+    let main = [tiles(snapshot), findings, zones(snapshot), shards(&snapshot.shards), rejects(snapshot)].concat();
     format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
@@ -34,7 +37,7 @@ pub fn render(snapshot: &Snapshot, ready: &Result<(), String>) -> String {
          {total} queries since the start</span></p>\n\
          {main}</main>\n\
          <footer>Metrics for Prometheus are on the operations listener, at /metrics. As JSON: \
-         <a href=\"/api/v1/zones\">zones</a>, <a href=\"/api/v1/fleet\">fleet</a>.</footer>\n</body>\n</html>\n",
+         <a href=\"/api/v1/findings\">findings</a>, <a href=\"/api/v1/zones\">zones</a>, <a href=\"/api/v1/fleet\">fleet</a>.</footer>\n</body>\n</html>\n",
         now = time_of_day(snapshot.now_ms),
         total = whole(snapshot.queries_total),
     )

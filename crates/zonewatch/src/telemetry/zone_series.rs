@@ -3,15 +3,22 @@
 
 use super::{
     ANOMALY_SCORE, DUPLICATE_RATIO, FINDING_ACTIVE, WINDOW_COVERAGE_RATIO, WINDOW_DISTINCT,
-    WINDOW_END_TIMESTAMP_SECONDS, WINDOW_QUERIES, WINDOW_RATIO, escaped, head,
+    WINDOW_END_TIMESTAMP_SECONDS, WINDOW_QUERIES, WINDOW_RATIO, WINDOW_TOP_QUERIES, escaped, head,
 };
+use crate::printable::{printable, relative_name};
 use crate::zone_views::{Shown, State, ZoneView};
+use detect::TopName;
 use detect::baseline::Signal;
 use detect::score::Kind;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What all zones without a label of their own are together.
 const OTHER: &str = "other";
+
+/// Names, resolvers, networks and edges shown at most of each, beside the rest. Who asks chooses them, so that only what made up
+/// this share of a minute is a series: made-up names never are.
+const TOPS_MAX: usize = 5;
+const TOP_SHARE_MIN: f64 = 0.02;
 
 /// By family and label pairs. Zones of one name are one series: what is counted is summed up, of all else the highest counts.
 type Families = BTreeMap<&'static str, BTreeMap<String, f64>>;
@@ -36,10 +43,11 @@ pub(super) fn render() -> Vec<(String, String)> {
     families.into_iter().map(|(name, series)| (name.to_owned(), text(name, &series))).collect()
 }
 
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 9] = [
     WINDOW_QUERIES,
     WINDOW_RATIO,
     WINDOW_DISTINCT,
+    WINDOW_TOP_QUERIES,
     ANOMALY_SCORE,
     DUPLICATE_RATIO,
     FINDING_ACTIVE,
@@ -76,6 +84,23 @@ fn zone(families: &mut Families, view: &ZoneView) {
     if let Some(ratio) = view.duplicate_ratio {
         push(families, DUPLICATE_RATIO, &[zone], ratio);
     }
+    let window = &view.seen.window;
+    for (of, list, show) in [
+        ("name", &window.top_names, relative_name as fn(&str) -> String),
+        ("resolver", &window.top_resolvers, printable),
+        ("network", &window.top_networks, printable),
+        ("edge", &window.top_edges, printable),
+    ] {
+        let mut rest = window.queries;
+        let large = |top: &&TopName| top.count as f64 >= TOP_SHARE_MIN * window.queries as f64;
+        for top in list.iter().filter(large).take(TOPS_MAX) {
+            rest = rest.saturating_sub(top.count);
+            push(families, WINDOW_TOP_QUERIES, &[zone, ("of", of), ("value", &show(&top.name))], top.count as f64);
+        }
+        if window.queries > 0 {
+            push(families, WINDOW_TOP_QUERIES, &[zone, ("of", of), ("value", OTHER)], rest as f64);
+        }
+    }
 }
 
 fn push(families: &mut Families, name: &'static str, labels: &[(&str, &str)], value: f64) {
@@ -107,6 +132,10 @@ mod tests {
         let views = views("gauges");
         let mut seen = minute("Z9", 0, 7);
         seen.window.zone_name = "gauges.test".into();
+        seen.window.queries = 100;
+        let names = [("", 40), ("a\u{1b}\"", 30), ("b", 2), ("c", 1)];
+        seen.window.top_names =
+            names.map(|(name, count)| TopName { name: name.into(), count, error: 0 }).into_iter().collect();
         let finding = Finding { zone_key: "Z9".into(), zone_name: "gauges.test".into(), ..finding() };
         let told = |windows, findings| Outcome { windows, findings, ..Outcome::default() };
         views.told(&told(vec![seen], vec![finding.clone()]));
@@ -116,8 +145,15 @@ mod tests {
             [
                 format!("zonewatch_anomaly_score{zone},signal=\"queries\"}} 1.25"),
                 format!("zonewatch_finding_active{zone},kind=\"random_subdomain\",severity=\"critical\"}} 1"),
-                format!("zonewatch_window_queries{zone}}} 7"),
+                format!("zonewatch_window_queries{zone}}} 100"),
                 format!("zonewatch_window_ratio{zone},signal=\"nxdomain_share\"}} 0.5"),
+                format!("zonewatch_window_top_queries{zone},of=\"edge\",value=\"other\"}} 100"),
+                format!("zonewatch_window_top_queries{zone},of=\"name\",value=\"@\"}} 40"),
+                format!("zonewatch_window_top_queries{zone},of=\"name\",value=\"a\\\\u{{1b}}\\\"\"}} 30"),
+                format!("zonewatch_window_top_queries{zone},of=\"name\",value=\"b\"}} 2"),
+                format!("zonewatch_window_top_queries{zone},of=\"name\",value=\"other\"}} 28"),
+                format!("zonewatch_window_top_queries{zone},of=\"network\",value=\"other\"}} 100"),
+                format!("zonewatch_window_top_queries{zone},of=\"resolver\",value=\"other\"}} 100"),
             ]
         );
         assert_eq!(lines("shard=\"gauges\"").len(), 2);

@@ -1,0 +1,71 @@
+# What Fargate does before a worker runs: it fetches the image and opens the log.
+
+locals {
+  # An image in ECR needs rights on its repository, another none.
+  repository = try(regex("^(?P<account>[0-9]{12})\\.dkr[.-]ecr\\.(?P<region>[a-z0-9-]+)\\.(?:amazonaws\\.com|on\\.aws)(?:\\.cn)?/(?P<name>[^:@]+)", var.image), null)
+}
+
+data "aws_iam_policy_document" "assumed_by_tasks" {
+  statement {
+    actions = ["sts:AssumeRole"]
+
+    principals {
+      type        = "Service"
+      identifiers = ["ecs-tasks.amazonaws.com"]
+    }
+
+    condition {
+      test     = "StringEquals"
+      variable = "aws:SourceAccount"
+      values   = [data.aws_caller_identity.current.account_id]
+    }
+
+    condition {
+      test     = "ArnLike"
+      variable = "aws:SourceArn"
+      values   = ["arn:${data.aws_partition.current.partition}:ecs:${data.aws_region.current.name}:${data.aws_caller_identity.current.account_id}:*"]
+    }
+  }
+}
+
+data "aws_iam_policy_document" "execution" {
+  statement {
+    sid       = "WriteLog"
+    actions   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+    resources = ["${aws_cloudwatch_log_group.worker.arn}:*"]
+  }
+
+  dynamic "statement" {
+    for_each = local.repository == null ? [] : [local.repository]
+
+    content {
+      sid       = "FetchImage"
+      actions   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+      resources = ["arn:${data.aws_partition.current.partition}:ecr:${statement.value.region}:${statement.value.account}:repository/${statement.value.name}"]
+    }
+  }
+
+  # A token is for the whole registry; the action takes no resource.
+  dynamic "statement" {
+    for_each = local.repository == null ? [] : [true]
+
+    content {
+      sid       = "LogInToRegistry"
+      actions   = ["ecr:GetAuthorizationToken"]
+      resources = ["*"]
+    }
+  }
+}
+
+resource "aws_iam_role" "execution" {
+  name_prefix        = "${var.name}-execution-"
+  description        = "Fargate fetches Zonewatch's image and writes its log"
+  assume_role_policy = data.aws_iam_policy_document.assumed_by_tasks.json
+  tags               = var.tags
+}
+
+resource "aws_iam_role_policy" "execution" {
+  name   = "start"
+  role   = aws_iam_role.execution.id
+  policy = data.aws_iam_policy_document.execution.json
+}
