@@ -233,7 +233,7 @@ impl RollupTask {
             self.series.acknowledged();
         }
         if batch.next.is_none() {
-            for outcome in self.state.end(Some(&judging)) {
+            for outcome in self.state.end(&judging) {
                 self.tell(&outcome);
             }
             self.ended = Some(batch.children);
@@ -246,7 +246,7 @@ impl RollupTask {
     }
 
     fn apply(&mut self, message: Message<Tally>, arrival_ms: i64, judging: &Judging) {
-        match self.state.apply(message, arrival_ms, Some(judging)) {
+        match self.state.apply(message, arrival_ms, judging) {
             Ok(outcome) => self.tell(&outcome),
             Err(Refused::Constants) => self.refused("constants"),
             Err(Refused::Group | Refused::Unsound) => self.refused("malformed"),
