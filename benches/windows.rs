@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "figures are this program's output")]
 
 use detect::message::{Constants, Header, Message};
+use detect::pane::Lists;
 use detect::rollup::Settings;
 use detect::snapshot::Snapshot;
 use detect::summary::Summary;
@@ -60,7 +61,7 @@ fn sizes() {
         let mut tally = Tally::default();
         (0..queries).for_each(|number| add(&mut tally, number, names));
         let mut out = Vec::new();
-        tally.encode(&mut out);
+        tally.encode(&mut Lists::default(), &mut out);
         println!("bytes pane_{kind} {} on the stream, {} in memory", out.len(), tally.bytes());
     }
 }
