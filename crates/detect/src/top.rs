@@ -415,6 +415,46 @@ mod tests {
         }
     }
 
+    fn add_each(top: &mut Top, names: &[(String, bool)]) {
+        for (name, mark) in names {
+            top.add_once(stable_hash(5, name.as_bytes()), name.as_bytes(), Mark(*mark));
+        }
+    }
+
+    /// How many were taken. Each text is followed by others, as where many wait.
+    fn add_in_one_go(top: &mut Top, names: &[(String, bool)]) -> usize {
+        let text: String = names.iter().map(|(name, _)| name.as_str()).collect();
+        let start = |number: usize| names[..number].iter().map(|(name, _)| name.len()).sum::<usize>();
+        let hashed = names.iter().zip(0..);
+        let mut hashed =
+            hashed.map(|((name, mark), number)| Hashed { number, hash: stable_hash(5, name.as_bytes()), mark: *mark });
+        let mut go = || top.add_all(&mut hashed, |number| (&text.as_bytes()[start(number)..], names[number].0.len()));
+        std::iter::from_fn(|| Some(go()).filter(|taken| *taken > 0)).sum()
+    }
+
+    fn marked() -> impl Strategy<Value = Vec<(String, bool)>> {
+        let name = (0_usize..150).prop_map(|number| format!("{number}.{}", "x".repeat(number)));
+        proptest::collection::vec((name, any::<bool>()), 0..300)
+    }
+
+    proptest! {
+        #[test]
+        fn many_are_counted_in_one_go_as_they_are_one_by_one(before in marked(), names in marked()) {
+            let mut one_by_one = Top::exact_up_to(8, 64);
+            add_each(&mut one_by_one, &before[..before.len() / 4]);
+            let mut in_one_go = one_by_one.clone();
+            let taken = add_in_one_go(&mut in_one_go, &names);
+            prop_assert!(taken == names.len() || in_one_go.is_full());
+            add_each(&mut one_by_one, &names[..taken]);
+            let bytes = |top: &Top| {
+                let mut out = Vec::new();
+                top.encode(&mut out, |_| None);
+                out
+            };
+            prop_assert_eq!(bytes(&in_one_go), bytes(&one_by_one));
+        }
+    }
+
     #[test]
     fn a_heavy_name_survives_a_million_hostile_ones_in_bounded_memory() {
         let mut top = Top::new(32);

@@ -232,6 +232,18 @@ mod tests {
     }
 
     #[test]
+    fn a_text_is_appended_whatever_follows_it() {
+        let text: Vec<u8> = (0..80).collect();
+        for (length, all) in (0..=40).flat_map(|length| (length..=80).map(move |all| (length, all))) {
+            let (mut head, mut short) = (vec![7], vec![7]);
+            put_head(&mut head, &text[..all], length);
+            put_short(&mut short, &text[..length]);
+            let expected = [&[7], &text[..length]].concat();
+            assert_eq!((&head, &short), (&expected, &expected), "{length} of {all}");
+        }
+    }
+
+    #[test]
     fn a_length_beyond_the_input_is_refused_before_anything_is_made_of_it() {
         let mut out = Vec::new();
         put_number(&mut out, u64::MAX);
