@@ -18,7 +18,7 @@ const EDGES_MAX: usize = 64;
 const TEXTS_BYTES_MAX: usize = 6 << 10;
 /// Bytes of one query's texts at most: a name, an address and an edge location.
 const QUERY_TEXT_BYTES_MAX: usize = 2 * TEXT_BYTES_MAX + 16;
-/// What there is room for from the first query on; the next step is all there may be.
+/// What there is room for from the first query on.
 const QUERIES_FIRST: usize = 32;
 const TEXTS_BYTES_FIRST: usize = 768;
 
@@ -86,15 +86,17 @@ impl Pending {
         self.texts.capacity() - self.texts.len() >= QUERY_TEXT_BYTES_MAX
     }
 
-    /// In one step to as much as may be used.
+    /// By doubling, but to no more than may be used: most panes have few queries, and what they hold is weighed.
     #[cold]
     fn grow(&mut self) {
-        let (queries, texts) = match self.queries.capacity() {
-            0 => (QUERIES_FIRST, TEXTS_BYTES_FIRST),
-            _ => (QUERIES_MAX, TEXTS_BYTES_MAX),
-        };
-        self.queries.reserve_exact(queries - self.queries.len());
-        self.texts.reserve_exact(texts - self.texts.len());
+        if self.queries.len() == self.queries.capacity() {
+            let capacity = (2 * self.queries.len()).clamp(QUERIES_FIRST, QUERIES_MAX);
+            self.queries.reserve_exact(capacity - self.queries.len());
+        }
+        if !self.has_room_for_texts() {
+            let capacity = (2 * self.texts.capacity()).clamp(TEXTS_BYTES_FIRST, TEXTS_BYTES_MAX);
+            self.texts.reserve_exact(capacity - self.texts.len());
+        }
     }
 
     /// Appends what is kept of a text, and tells how much that is.
@@ -243,6 +245,17 @@ mod tests {
             // What comes after that knows of no query before.
             pending.clear();
             assert_eq!((pending.len(), pending.edges().count()), (0, 0));
+        }
+    }
+
+    #[test]
+    fn few_take_little() {
+        let mut pending = Pending::default();
+        for (queries, bytes) in [(1, 1_400), (25, 2_200), (100, 3_700)] {
+            while pending.len() < queries {
+                pending.push(&asked("www-01", "FRA6-C1", Some("192.0.2.1")));
+            }
+            assert!(pending.heap_bytes() <= bytes, "{queries} take {} bytes", pending.heap_bytes());
         }
     }
 
