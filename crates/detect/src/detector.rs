@@ -88,14 +88,8 @@ impl Detector {
         Self { states: Snapshot::new(settings.clone()), settings, sums: BTreeMap::new(), zones: BTreeMap::new() }
     }
 
-    /// Takes in the next record of the shard, which arrived at `arrival_ms`, milliseconds since 1970. Without `judging` windows
-    /// are told only.
-    pub fn apply(
-        &mut self,
-        message: Message<Tally>,
-        arrival_ms: i64,
-        judging: Option<&Judging>,
-    ) -> Result<Outcome, Refused> {
+    /// Takes in the next record of the shard, which arrived at `arrival_ms`, milliseconds since 1970.
+    pub fn apply(&mut self, message: Message<Tally>, arrival_ms: i64, judging: &Judging) -> Result<Outcome, Refused> {
         let group = message.group;
         if group >= self.settings.constants.groups {
             return Err(Refused::Constants);
@@ -105,7 +99,7 @@ impl Detector {
     }
 
     /// The shard has ended: what still waits waits in vain. By key group, in their order.
-    pub fn end(&mut self, judging: Option<&Judging>) -> Vec<Outcome> {
+    pub fn end(&mut self, judging: &Judging) -> Vec<Outcome> {
         let told: Vec<_> = self.states.groups().map(|state| (state.group(), state.end())).collect();
         told.into_iter().map(|(group, told)| self.sum_up(group, told, judging)).collect()
     }
@@ -125,14 +119,10 @@ impl Detector {
         self.zones.values().flat_map(move |zones| zones.open(settings))
     }
 
-    fn sum_up(&mut self, group: u16, told: Told<Tally>, judging: Option<&Judging>) -> Outcome {
+    fn sum_up(&mut self, group: u16, told: Told<Tally>, judging: &Judging) -> Outcome {
         let sums = self.sums.entry(group).or_insert_with(|| sums(&self.settings));
         let complete: Vec<Complete> = told.closed.iter().flat_map(|closed| sums.take(closed)).collect();
         let mut outcome = Outcome { told, ..Outcome::default() };
-        let Some(judging) = judging else {
-            outcome.windows.extend(complete.into_iter().flat_map(|window| window.zones).map(Seen::unjudged));
-            return outcome;
-        };
         let zones = self.zones.entry(group).or_default();
         for window in complete {
             zones.close(window, judging, &mut outcome);

@@ -7,6 +7,7 @@ const SECRET: [u64; 2] = [0xa076_1d64_78bd_642f, 0xe703_7ed1_a0b4_28db];
 
 /// The hash of `bytes` under `seed`. It spreads well and is not cryptographic: whoever must not choose collisions
 /// must not know the seed.
+#[inline]
 pub fn stable_hash(seed: u64, bytes: &[u8]) -> u64 {
     let length = bytes.len();
     let mut state = seed ^ mix(seed ^ SECRET[0], SECRET[1]);
@@ -37,15 +38,18 @@ pub fn stable_hash(seed: u64, bytes: &[u8]) -> u64 {
     mix(product as u64 ^ SECRET[0] ^ length as u64, (product >> 64) as u64 ^ SECRET[1])
 }
 
+#[inline]
 fn mix(left: u64, right: u64) -> u64 {
     let product = u128::from(left) * u128::from(right);
     product as u64 ^ (product >> 64) as u64
 }
 
+#[inline]
 fn read_4(bytes: &[u8], at: usize) -> u64 {
     u32::from_le_bytes(bytes[at..at + 4].try_into().expect("the slice has four bytes")).into()
 }
 
+#[inline]
 fn read_8(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(bytes[at..at + 8].try_into().expect("the slice has eight bytes"))
 }

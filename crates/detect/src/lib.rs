@@ -17,6 +17,7 @@ mod hash;
 mod key_group;
 pub mod message;
 pub mod pane;
+mod places;
 pub mod rollup;
 pub mod score;
 mod sequence;

@@ -12,17 +12,19 @@
 
 mod counted;
 mod ids;
+mod pending;
 mod sample;
 mod suffixes;
 
+use crate::Top;
 use crate::message::Pane;
-use crate::top::Mark;
+use crate::top::Named;
 use crate::window::Window;
 use crate::wire::{Input, put_bytes, put_number};
-use crate::{Top, stable_hash};
 use counted::{ADDRESSES_MAX, Counted, NAMES_MAX, OfAddresses, OfNames};
 use dnslog::{Facts, Query, QueryType, ResponseCode, Transport};
 use ids::Ids;
+use pending::Pending;
 use std::net::IpAddr;
 
 /// What names, addresses and ids are hashed with: the first digits of pi. Changing it is a new version of the message.
@@ -38,6 +40,12 @@ const TEXT_BYTES_MAX: usize = 255;
 const NAMES_KEPT: usize = 32;
 /// `k` of the addresses and networks that asked most.
 const ADDRESSES_KEPT: usize = 16;
+/// By how much a query on the wire, where numbers of a name, an address and a network are, is longer than one that waits.
+const COUNTER_BYTES: usize = 8;
+/// A sketch of many on the wire.
+const SKETCH_BYTES: usize = 4 << 10;
+/// Edge locations that are usual in ten seconds: those of a record are one.
+const EDGES_FEW: usize = 4;
 /// A label has at most 63 bytes.
 const LABEL_BYTES: usize = 64;
 
@@ -95,11 +103,19 @@ pub struct Tally {
     /// Queries by the length of their longest label.
     labels: [u32; LABEL_BYTES],
     entropy_millibits: u64,
+    lists: Lists,
+    ids: Ids,
+    /// Queries that the lists lack.
+    pending: Pending,
+}
+
+/// Names, addresses and edge locations: what an attacker can make endless.
+#[derive(Debug, Clone)]
+pub struct Lists {
     /// A name that was ever answered NXDOMAIN is marked.
     names: Counted<OfNames>,
     resolvers: Counted<OfAddresses>,
     edges: Top,
-    ids: Ids,
 }
 
 impl Default for Tally {
@@ -111,11 +127,68 @@ impl Default for Tally {
             transports: [0; Transport::ALL.len()],
             labels: [0; LABEL_BYTES],
             entropy_millibits: 0,
+            lists: Lists::default(),
+            ids: Ids::default(),
+            pending: Pending::default(),
+        }
+    }
+}
+
+impl Default for Lists {
+    fn default() -> Self {
+        Self {
             names: Counted::new(NAMES_KEPT, NAMES_MAX),
             resolvers: Counted::new(ADDRESSES_KEPT, ADDRESSES_MAX),
             edges: Top::new(NAMES_KEPT),
-            ids: Ids::default(),
         }
+    }
+}
+
+impl Lists {
+    fn count(&mut self, pending: &Pending) {
+        self.edges.reserve(EDGES_FEW);
+        pending.edges().for_each(|Named { hash, bytes, count, .. }| self.edges.add_bytes(hash, bytes, count));
+        self.names.add_all(pending.names(), |query| pending.name(query));
+        self.resolvers.add_all(pending.addresses(), |query| pending.address(query));
+    }
+
+    /// Forgets everything and keeps the memory.
+    fn clear(&mut self) {
+        self.names.clear();
+        self.resolvers.clear();
+        self.edges.clear();
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.names.merge(&other.names);
+        self.resolvers.merge(&other.resolvers);
+        self.edges.merge(&other.edges);
+    }
+
+    /// In an order that what was counted decides alone.
+    fn sort(&mut self) {
+        self.names.sort();
+        self.resolvers.sort();
+        self.edges.sort();
+    }
+
+    fn heap_bytes(&self) -> usize {
+        self.names.heap_bytes() + self.resolvers.heap_bytes() + self.edges.heap_bytes()
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.names.encode(out);
+        self.resolvers.encode(out);
+        self.edges.encode(out, |_| None);
+    }
+
+    fn decode(input: &mut Input<'_>) -> Option<Self> {
+        let Self { names, resolvers, edges } = Self::default();
+        Some(Self {
+            names: names.decode(input)?,
+            resolvers: resolvers.decode(input)?,
+            edges: edges.decode(input, SEED, |_| None)?,
+        })
     }
 }
 
@@ -132,22 +205,28 @@ impl Tally {
         let label = &mut self.labels[usize::from(asked.longest_label).min(LABEL_BYTES - 1)];
         *label = label.saturating_add(1);
         self.entropy_millibits += u64::from(asked.entropy_millibits);
-        let nxdomain = Mark(asked.response_code == ResponseCode::NxDomain);
-        let name_hash = stable_hash(SEED, asked.relative_name.as_bytes());
-        self.names.add(name_hash, cut(asked.relative_name), nxdomain);
-        match asked.source_ip {
-            Some(IpAddr::V4(address)) => self.add_resolver(&address.octets()),
-            Some(IpAddr::V6(address)) => self.add_resolver(&address.octets()),
-            None => {}
-        }
-        if !self.edges.add_again(cut(asked.edge)) {
-            self.edges.add(stable_hash(SEED, asked.edge.as_bytes()), asked.edge);
-        }
         self.ids.offer(SEED, asked.event_id.as_bytes());
+        self.pending.push(asked);
+        if self.pending.is_full() {
+            self.count_waiting();
+        }
     }
 
-    fn add_resolver(&mut self, octets: &[u8]) {
-        self.resolvers.add(stable_hash(SEED, octets), octets, Mark(false));
+    /// Counts what waits.
+    fn count_waiting(&mut self) {
+        self.lists.count(&self.pending);
+        self.pending.clear();
+    }
+
+    /// The lists with what waits, made in `spare` if anything does.
+    fn lists<'a>(&'a self, spare: &'a mut Lists) -> &'a Lists {
+        if self.pending.len() == 0 {
+            return &self.lists;
+        }
+        spare.clear();
+        spare.merge(&self.lists);
+        spare.count(&self.pending);
+        spare
     }
 
     /// A zone may go by two names while its configuration changes; the lesser is shown, so that order does not matter.
@@ -164,19 +243,27 @@ impl Tally {
     pub fn bytes(&self) -> usize {
         size_of::<Self>()
             + self.zone_name.capacity()
-            + self.names.heap_bytes()
-            + self.resolvers.heap_bytes()
-            + self.edges.heap_bytes()
+            + self.lists.heap_bytes()
             + self.ids.heap_bytes()
+            + self.waiting_bytes()
+    }
+
+    /// Bytes that what waits takes, or will on the wire: there with sketches, once names or addresses are many.
+    fn waiting_bytes(&self) -> usize {
+        let queries = self.pending.len();
+        let sketches = self.lists.names.may_spill(queries) + self.lists.resolvers.may_spill(queries);
+        self.pending.heap_bytes() + queries * COUNTER_BYTES + sketches * SKETCH_BYTES
     }
 
     /// What it came to. When and where, how whole, and what was counted beside is the caller's to fill in.
     pub fn window(&self) -> Window {
         let queries = self.count();
+        let mut spare = Lists::default();
+        let Lists { names, resolvers, edges } = self.lists(&mut spare);
         // Whoever chooses names by their hash can make the estimate more than there can be.
-        let distinct_names = self.names.distinct().min(queries);
+        let distinct_names = names.distinct().min(queries);
         let (sampled_ids, duplicate_ids) = self.ids.counts();
-        let suffixes = suffixes::Suffixes::of(&self.names.sample(), distinct_names);
+        let suffixes = suffixes::Suffixes::of(&names.sample(), distinct_names);
         Window {
             zone_name: self.zone_name.as_str().into(),
             queries,
@@ -185,14 +272,14 @@ impl Tally {
             transports: self.transports,
             distinct_names,
             distinct_nxdomain_names: suffixes.nxdomain_distinct,
-            distinct_resolvers: self.resolvers.distinct().min(queries),
+            distinct_resolvers: resolvers.distinct().min(queries),
             sub_name_bytes: suffixes.sub_name_bytes,
             label_bytes: suffixes::label_bytes(&self.labels),
             entropy_millibits_sum: self.entropy_millibits,
-            top_names: self.names.top.names(),
-            top_resolvers: self.resolvers.top.names_as(suffixes::address),
-            top_networks: self.resolvers.networks(),
-            top_edges: self.edges.names(),
+            top_names: names.top.names(),
+            top_resolvers: resolvers.top.names_as(suffixes::address),
+            top_networks: resolvers.networks(),
+            top_edges: edges.names(),
             suffixes: suffixes.list,
             sampled_ids,
             duplicate_ids,
@@ -202,11 +289,21 @@ impl Tally {
 }
 
 impl Pane for Tally {
+    type Spare = Lists;
+
+    /// As long as nothing is counted, counting is left to whoever encodes, who does it in the same tables for many panes.
+    fn settle(&mut self) {
+        if self.lists.edges.len() > 0 {
+            self.count_waiting();
+        }
+    }
+
     fn bytes(&self) -> usize {
         Self::bytes(self)
     }
 
     fn merge(&mut self, other: &Self) {
+        self.count_waiting();
         if self.zone_name != other.zone_name {
             self.name_zone(&other.zone_name);
         }
@@ -217,9 +314,7 @@ impl Pane for Tally {
             *mine = mine.saturating_add(*theirs);
         }
         self.entropy_millibits = self.entropy_millibits.saturating_add(other.entropy_millibits);
-        self.names.merge(&other.names);
-        self.resolvers.merge(&other.resolvers);
-        self.edges.merge(&other.edges);
+        self.lists.merge(other.lists(&mut Lists::default()));
         self.ids.merge(&other.ids);
     }
 
@@ -227,16 +322,14 @@ impl Pane for Tally {
         self.codes.iter().fold(0, |sum, count| sum.saturating_add(*count))
     }
 
-    fn encode(&self, out: &mut Vec<u8>) {
+    fn encode(&self, spare: &mut Lists, out: &mut Vec<u8>) {
         put_bytes(out, self.zone_name.as_bytes());
         put_counts(out, self.codes.iter().copied());
         put_counts(out, self.types.iter().copied());
         put_counts(out, self.transports.iter().copied());
         put_counts(out, self.labels.iter().map(|count| u64::from(*count)));
         put_number(out, self.entropy_millibits);
-        self.names.encode(out);
-        self.resolvers.encode(out);
-        self.edges.encode(out, |_| None);
+        self.lists(spare).encode(out);
         self.ids.encode(out);
     }
 
@@ -248,23 +341,33 @@ impl Pane for Tally {
             *label = count.try_into().ok()?;
         }
         let entropy_millibits = input.number()?;
-        let names = Counted::<OfNames>::new(NAMES_KEPT, NAMES_MAX).decode(input)?;
-        let resolvers = Counted::<OfAddresses>::new(ADDRESSES_KEPT, ADDRESSES_MAX).decode(input)?;
-        let edges = Top::new(NAMES_KEPT).decode(input, SEED, |_| None)?;
+        let lists = Lists::decode(input)?;
         let ids = Ids::decode(input)?;
-        Some(Self { zone_name, codes, types, transports, labels, entropy_millibits, names, resolvers, edges, ids })
+        Some(Self {
+            zone_name,
+            codes,
+            types,
+            transports,
+            labels,
+            entropy_millibits,
+            lists,
+            ids,
+            pending: Pending::default(),
+        })
     }
 
     /// In this order: the sample of names, the sample of ids, the lists of names, of addresses and their networks, and of edge
     /// locations, the sketch of names, the sketch of addresses, the zone's name. The exact counts stay.
     fn shrink(&mut self) -> bool {
-        self.names.drop_sample()
+        self.count_waiting();
+        let Lists { names, resolvers, edges } = &mut self.lists;
+        names.drop_sample()
             || self.ids.drop_all()
-            || self.names.drop_list()
-            || self.resolvers.drop_list()
-            || self.edges.let_go()
-            || self.names.drop_sketch()
-            || self.resolvers.drop_sketch()
+            || names.drop_list()
+            || resolvers.drop_list()
+            || edges.let_go()
+            || names.drop_sketch()
+            || resolvers.drop_sketch()
             || !std::mem::take(&mut self.zone_name).is_empty()
     }
 }
@@ -274,10 +377,9 @@ impl PartialEq for Tally {
     fn eq(&self, other: &Self) -> bool {
         let bytes = |tally: &Self| {
             let (mut sorted, mut out) = (tally.clone(), Vec::new());
-            sorted.names.sort();
-            sorted.resolvers.sort();
-            sorted.edges.sort();
-            sorted.encode(&mut out);
+            sorted.count_waiting();
+            sorted.lists.sort();
+            sorted.encode(&mut Lists::default(), &mut out);
             out
         };
         bytes(self) == bytes(other)
@@ -285,10 +387,6 @@ impl PartialEq for Tally {
 }
 
 impl Eq for Tally {}
-
-fn cut(text: &str) -> &[u8] {
-    &text.as_bytes()[..text.len().min(TEXT_BYTES_MAX)]
-}
 
 fn add_all(mine: &mut [u64], theirs: &[u64]) {
     mine.iter_mut().zip(theirs).for_each(|(mine, theirs)| *mine = mine.saturating_add(*theirs));

@@ -7,6 +7,7 @@ use crate::key_group;
 use crate::message::{Constants, Header, Message, Pane, Zone};
 use crate::rollup::FUTURE_MS;
 use crate::wire::NAME_BYTES_MAX;
+use dnslog::same;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -51,7 +52,8 @@ pub struct Summary<P> {
 /// A pane, and what it weighed when that was last looked at.
 #[derive(Debug, Clone)]
 struct Weighed<P> {
-    pane: P,
+    /// Apart, because it is large and the list grows.
+    pane: Box<P>,
     group: usize,
     bytes: usize,
     /// It is one of `unweighed`.
@@ -139,19 +141,25 @@ impl<P: Pane> Summary<P> {
     }
 
     /// The pane in which a query counts. `None`: it is late or future, and has been counted as that.
+    #[inline]
     pub fn pane(&mut self, zone_key: &str, time_ms: i64, arrival_ms: i64) -> Option<&mut P> {
         let judged = self.constants.judge_near(time_ms, arrival_ms, self.last.start_ms);
-        let zone = match self.sums.get(self.last.zone) {
-            Some(sum) if &*sum.key == zone_key => self.last.zone,
-            _ => self.zone(zone_key),
-        };
+        let is_last = judged == Judged::Pane(self.last.start_ms)
+            && self.sums.get(self.last.zone).is_some_and(|sum| same(sum.key.as_bytes(), zone_key));
+        // Late queries may have come before there was any pane.
+        if is_last && self.last.pane < self.panes.len() {
+            return Some(&mut self.panes[self.last.pane].pane);
+        }
+        self.other_pane(zone_key, judged)
+    }
+
+    /// The same where it is not the one of the query before.
+    fn other_pane(&mut self, zone_key: &str, judged: Judged) -> Option<&mut P> {
+        let zone = self.zone(zone_key);
         match judged {
             Judged::Pane(start_ms) => {
-                let is_last = zone == self.last.zone && start_ms == self.last.start_ms && !self.panes.is_empty();
-                if !is_last {
-                    self.last = self.place(zone, start_ms);
-                    self.touch(self.last.pane);
-                }
+                self.last = self.place(zone, start_ms);
+                self.touch(self.last.pane);
                 return Some(&mut self.panes[self.last.pane].pane);
             }
             Judged::Late => self.sums[zone].late += 1,
@@ -214,7 +222,7 @@ impl<P: Pane> Summary<P> {
             return self.place(zone, start_ms);
         }
         panes.insert(start_ms, self.panes.len());
-        self.panes.push(Weighed { pane: P::default(), group: *group, bytes: 0, is_unweighed: false });
+        self.panes.push(Weighed { pane: Box::default(), group: *group, bytes: 0, is_unweighed: false });
         Place { zone, start_ms, pane: self.panes.len() - 1 }
     }
 
@@ -235,8 +243,12 @@ impl<P: Pane> Summary<P> {
 
     /// The epoch's messages, one for each key group.
     pub fn messages(self, header: &Header) -> Vec<Message<P>> {
-        let mut panes: Vec<Option<P>> = self.panes.into_iter().map(|weighed| Some(weighed.pane)).collect();
-        let mut take = |(start_ms, place): (i64, usize)| (start_ms, panes[place].take().expect("each has its place"));
+        let mut panes: Vec<Option<Box<P>>> = self.panes.into_iter().map(|weighed| Some(weighed.pane)).collect();
+        let mut take = |(start_ms, place): (i64, usize)| {
+            let mut pane = panes[place].take().expect("each has its place");
+            pane.settle();
+            (start_ms, *pane)
+        };
         let zone = |Sum { key, late, future, panes, .. }| {
             let panes = BTreeMap::into_iter(panes).map(&mut take).collect();
             (key, Zone { late, future, panes })

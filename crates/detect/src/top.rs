@@ -11,7 +11,8 @@
 
 mod wire;
 
-use hashbrown::HashTable;
+use crate::places::{Places, Vacant};
+use crate::wire::{put_head, put_short};
 pub(crate) use wire::{put_hashed, take_hashed};
 
 /// A name kept longer than this is cut for show; it stays apart from others by its hash. The longest name on the wire
@@ -30,18 +31,16 @@ pub struct Top {
     /// Counters there may be as long as none has been let go.
     exact_max: usize,
     counters: Vec<Counter>,
-    /// Places in `counters`, by hash.
-    index: HashTable<u16>,
+    /// Of `counters`.
+    places: Places,
     /// The counters' names, one after the other.
     text: Vec<u8>,
     error: u64,
     /// Counts of a purge, kept for the next.
     scratch: Vec<u64>,
-    /// The counter counted last, mostly the next one too.
-    last: usize,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Counter {
     hash: u64,
     count: u64,
@@ -60,6 +59,14 @@ pub(crate) struct Named<'a> {
     pub(crate) mark: bool,
 }
 
+/// One of a list that is to be counted, and its number there.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Hashed {
+    pub(crate) number: u32,
+    pub(crate) hash: u64,
+    pub(crate) mark: bool,
+}
+
 /// Whether a name is to be marked.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Mark(pub(crate) bool);
@@ -73,6 +80,8 @@ pub(crate) enum Met {
     Marked,
     /// Never, as far as is remembered.
     New,
+    /// Never, and there is no room for it.
+    Full,
 }
 
 /// One of the names asked most.
@@ -95,14 +104,15 @@ impl Top {
 
     /// The same, but up to `exact_max` names are all counted, if those are more than `2k`.
     pub(crate) fn exact_up_to(kept: usize, exact_max: usize) -> Self {
-        let (counters, index, text, scratch) = (Vec::new(), HashTable::new(), Vec::new(), Vec::new());
-        Self { kept, exact_max, counters, index, text, error: 0, scratch, last: 0 }
+        let (counters, places, text, scratch) = (Vec::new(), Places::default(), Vec::new(), Vec::new());
+        Self { kept, exact_max, counters, places, text, error: 0, scratch }
     }
 
     /// Counts `name` once. `hash` is its [`crate::stable_hash`].
     pub fn add(&mut self, hash: u64, name: &str) {
-        if let Met::New = self.add_known(hash, Mark(false)) {
-            self.add_new(hash, cut(name).as_bytes(), 1, Mark(false));
+        let name = cut(name).as_bytes();
+        if let Met::Full = self.add_once(hash, name, Mark(false)) {
+            self.add_new(hash, name, 1, Mark(false));
         }
     }
 
@@ -114,24 +124,58 @@ impl Top {
         }
     }
 
-    /// Counts what is counted already; what is not is left to [`Top::add_new`].
+    /// Counts at most 255 bytes once, unless they are not counted yet and the list is full: that is left to [`Top::add_new`].
     #[inline]
-    pub(crate) fn add_known(&mut self, hash: u64, Mark(mark): Mark) -> Met {
-        let Some(at) = self.place(hash) else { return Met::New };
-        let counter = &mut self.counters[at];
-        counter.count += 1;
-        let met = if mark && !counter.mark { Met::Marked } else { Met::Known };
-        counter.mark |= mark;
-        met
+    pub(crate) fn add_once(&mut self, hash: u64, bytes: &[u8], Mark(mark): Mark) -> Met {
+        self.places.make_room(self.counters.len() + 1, self.counters.iter().map(|counter| counter.hash));
+        match self.find(hash) {
+            Ok(at) => {
+                let counter = &mut self.counters[at];
+                counter.count += 1;
+                let met = if mark && !counter.mark { Met::Marked } else { Met::Known };
+                counter.mark |= mark;
+                met
+            }
+            Err(_) if self.is_full() => Met::Full,
+            Err(vacant) => {
+                self.put(vacant, hash, bytes, 1, Mark(mark));
+                Met::New
+            }
+        }
     }
 
-    /// Counts the bytes once if they are those that came last; whether they were. Saves hashing where neighbours are alike.
-    #[inline]
-    pub(crate) fn add_again(&mut self, bytes: &[u8]) -> bool {
-        let Some(&counter) = self.counters.get(self.last) else { return false };
-        let is_it = self.text_of(&counter) == bytes && bytes.len() < NAME_BYTES_MAX;
-        self.counters[self.last].count += u64::from(is_it);
-        is_it
+    /// Counts as many of these as there is room for if all are new, and tells how many. `text` is what follows from the text of
+    /// a number on, and its length.
+    pub(crate) fn add_all<'a>(
+        &mut self,
+        hashed: &mut impl Iterator<Item = Hashed>,
+        text: impl Fn(usize) -> (&'a [u8], usize),
+    ) -> usize {
+        let known = self.counters.len();
+        let most = hashed.size_hint().1.map_or(self.room(), |most| most.min(self.room()));
+        self.places.make_room(known + most, self.counters.iter().map(|counter| counter.hash));
+        self.counters.resize(known + most, Counter::default());
+        let (mut length, mut taken) = (known, 0);
+        for Hashed { number, hash, mark } in hashed.take(most) {
+            self.counters[length].hash = hash;
+            let place = self.places.find_or_put(hash, length, |at| self.counters[at].hash);
+            let is_new = place == length;
+            let counter = &mut self.counters[place];
+            counter.count += 1;
+            counter.mark |= mark;
+            // Its text follows below: whether one is new is as good as random, so nothing branches on it here.
+            counter.text_at = if is_new { number } else { counter.text_at };
+            length += usize::from(is_new);
+            taken += 1;
+        }
+        self.counters.truncate(length);
+        self.text.reserve((length - known) * FIRST_TEXT_BYTES);
+        for counter in &mut self.counters[known..] {
+            let (from, bytes) = text(counter.text_at as usize);
+            (counter.text_at, counter.text_bytes) = (self.text.len() as u32, bytes as u8);
+            put_head(&mut self.text, from, bytes);
+        }
+        taken
     }
 
     /// Counts at most 255 bytes that are not counted yet.
@@ -140,6 +184,17 @@ impl Top {
             self.purge();
         }
         self.insert(hash, bytes, count, mark);
+    }
+
+    /// Makes room for so many more, as far as there may be.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        let more = more.min(self.room());
+        if more <= self.counters.capacity() - self.counters.len() {
+            return;
+        }
+        self.text.reserve(more * FIRST_TEXT_BYTES);
+        self.counters.reserve(more);
+        self.places.make_room(self.counters.len() + more, self.counters.iter().map(|counter| counter.hash));
     }
 
     /// How many are counted.
@@ -155,6 +210,11 @@ impl Top {
     /// Whether the next new name makes some go.
     pub(crate) fn is_full(&self) -> bool {
         self.counters.len() >= self.limit()
+    }
+
+    /// How many more can be counted, all of them exactly.
+    pub(crate) fn room(&self) -> usize {
+        self.limit().saturating_sub(self.counters.len())
     }
 
     fn limit(&self) -> usize {
@@ -208,10 +268,9 @@ impl Top {
     /// Forgets everything and keeps the memory.
     pub fn clear(&mut self) {
         self.counters.clear();
-        self.index.clear();
+        self.places.replace(0, [].into_iter());
         self.text.clear();
         self.error = 0;
-        self.last = 0;
     }
 
     /// Lets all names go: each may be short by what the largest had. Whether there was one.
@@ -234,32 +293,38 @@ impl Top {
     /// Bytes it holds on the heap.
     pub fn heap_bytes(&self) -> usize {
         self.counters.capacity() * size_of::<Counter>()
-            + self.index.allocation_size()
+            + self.places.heap_bytes()
             + self.text.capacity()
             + self.scratch.capacity() * size_of::<u64>()
     }
 
     #[inline]
     fn place(&self, hash: u64) -> Option<usize> {
-        let counters = &self.counters;
-        self.index.find(hash, |&at| counters[usize::from(at)].hash == hash).map(|&at| usize::from(at))
+        self.find(hash).ok()
     }
 
-    fn insert(&mut self, hash: u64, name: &[u8], count: u64, Mark(mark): Mark) {
+    #[inline]
+    fn find(&self, hash: u64) -> Result<usize, Vacant> {
+        self.places.find(hash, |at| self.counters[at].hash)
+    }
+
+    fn insert(&mut self, hash: u64, name: &[u8], count: u64, mark: Mark) {
         if self.counters.capacity() == 0 {
             // Growing by doubling from nothing would take a dozen allocations, for each list of each pane.
-            let first = FIRST_COUNTERS.min(self.limit());
-            self.counters.reserve_exact(first);
-            self.text.reserve_exact(first * FIRST_TEXT_BYTES);
-            self.index.reserve(first, |_| 0);
+            self.reserve(FIRST_COUNTERS);
         }
+        self.places.make_room(self.counters.len() + 1, self.counters.iter().map(|counter| counter.hash));
+        if let Err(vacant) = self.find(hash) {
+            self.put(vacant, hash, name, count, mark);
+        }
+    }
+
+    #[inline]
+    fn put(&mut self, vacant: Vacant, hash: u64, name: &[u8], count: u64, Mark(mark): Mark) {
+        self.places.put(vacant, self.counters.len());
         let text_at = self.text.len() as u32;
-        self.last = self.counters.len();
-        self.text.extend_from_slice(name);
+        put_short(&mut self.text, name);
         self.counters.push(Counter { hash, count, text_at, text_bytes: name.len() as u8, mark });
-        let counters = &self.counters;
-        let at = (counters.len() - 1) as u16;
-        self.index.insert_unique(hash, at, |&at| counters[usize::from(at)].hash);
     }
 
     fn text_of(&self, counter: &Counter) -> &[u8] {
@@ -289,11 +354,8 @@ impl Top {
         text.truncate(text_end);
         // What the exact beginning took is not needed again.
         text.shrink_to(2 * self.kept * NAME_BYTES_MAX);
-        self.last = 0;
-        self.index.clear();
-        for (at, counter) in counters.iter().enumerate() {
-            self.index.insert_unique(counter.hash, at as u16, |&at| counters[usize::from(at)].hash);
-        }
+        counters.shrink_to(2 * self.kept);
+        self.places.replace(2 * self.kept, self.counters.iter().map(|counter| counter.hash));
     }
 }
 
@@ -350,6 +412,46 @@ mod tests {
             check(&one, &truth, kept as u64)?;
             back.merge(&{ let mut again = Top::new(kept); left.iter().for_each(|number| add(&mut again, &format!("n{}", number * number / 40))); again });
             prop_assert_eq!(one.names(), back.names());
+        }
+    }
+
+    fn add_each(top: &mut Top, names: &[(String, bool)]) {
+        for (name, mark) in names {
+            top.add_once(stable_hash(5, name.as_bytes()), name.as_bytes(), Mark(*mark));
+        }
+    }
+
+    /// How many were taken. Each text is followed by others, as where many wait.
+    fn add_in_one_go(top: &mut Top, names: &[(String, bool)]) -> usize {
+        let text: String = names.iter().map(|(name, _)| name.as_str()).collect();
+        let start = |number: usize| names[..number].iter().map(|(name, _)| name.len()).sum::<usize>();
+        let hashed = names.iter().zip(0..);
+        let mut hashed =
+            hashed.map(|((name, mark), number)| Hashed { number, hash: stable_hash(5, name.as_bytes()), mark: *mark });
+        let mut go = || top.add_all(&mut hashed, |number| (&text.as_bytes()[start(number)..], names[number].0.len()));
+        std::iter::from_fn(|| Some(go()).filter(|taken| *taken > 0)).sum()
+    }
+
+    fn marked() -> impl Strategy<Value = Vec<(String, bool)>> {
+        let name = (0_usize..150).prop_map(|number| format!("{number}.{}", "x".repeat(number)));
+        proptest::collection::vec((name, any::<bool>()), 0..300)
+    }
+
+    proptest! {
+        #[test]
+        fn many_are_counted_in_one_go_as_they_are_one_by_one(before in marked(), names in marked()) {
+            let mut one_by_one = Top::exact_up_to(8, 64);
+            add_each(&mut one_by_one, &before[..before.len() / 4]);
+            let mut in_one_go = one_by_one.clone();
+            let taken = add_in_one_go(&mut in_one_go, &names);
+            prop_assert!(taken == names.len() || in_one_go.is_full());
+            add_each(&mut one_by_one, &names[..taken]);
+            let bytes = |top: &Top| {
+                let mut out = Vec::new();
+                top.encode(&mut out, |_| None);
+                out
+            };
+            prop_assert_eq!(bytes(&in_one_go), bytes(&one_by_one));
         }
     }
 

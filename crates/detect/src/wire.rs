@@ -24,6 +24,54 @@ pub(crate) fn put_signed(out: &mut Vec<u8>, number: i64) {
     put_number(out, ((number << 1) ^ (number >> 63)) as u64);
 }
 
+/// Appends two numbers.
+#[inline]
+pub(crate) fn put_two(out: &mut Vec<u8>, one: u64, two: u64) {
+    if one | two < 0x80 {
+        out.extend_from_slice(&[one as u8, two as u8]);
+    } else {
+        put_number(out, one);
+        put_number(out, two);
+    }
+}
+
+/// Appends a text that is mostly short: two halves that overlap, because a call for any length takes longer.
+#[inline]
+pub(crate) fn put_short(out: &mut Vec<u8>, text: &[u8]) {
+    match text.len() {
+        // Most addresses.
+        4 => text.first_chunk::<4>().into_iter().for_each(|four| out.extend_from_slice(four)),
+        8..=16 => put_halves::<8>(out, text),
+        5..8 => put_halves::<4>(out, text),
+        _ => out.extend_from_slice(text),
+    }
+}
+
+/// Appends the first `length` bytes of `from`. What follows them is there as a rule: so many are copied that nothing depends on
+/// the length, and what is too much is taken back.
+#[inline]
+pub(crate) fn put_head(out: &mut Vec<u8>, from: &[u8], length: usize) {
+    const AT_ONCE: usize = 32;
+    match from.first_chunk::<AT_ONCE>() {
+        Some(chunk) if length <= AT_ONCE => {
+            let end = out.len() + length;
+            out.extend_from_slice(chunk);
+            out.truncate(end);
+        }
+        _ => out.extend_from_slice(&from[..length]),
+    }
+}
+
+#[inline]
+fn put_halves<const N: usize>(out: &mut Vec<u8>, text: &[u8]) {
+    if let (Some(first), Some(last)) = (text.first_chunk::<N>(), text.last_chunk::<N>()) {
+        let overlap = 2 * N - text.len();
+        out.extend_from_slice(first);
+        out.truncate(out.len() - overlap);
+        out.extend_from_slice(last);
+    }
+}
+
 pub(crate) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put_number(out, bytes.len() as u64);
     out.extend_from_slice(bytes);
@@ -180,6 +228,18 @@ mod tests {
                 let mut input = Input::new(&bytes);
                 while !input.is_empty() && read(&mut input) {}
             }
+        }
+    }
+
+    #[test]
+    fn a_text_is_appended_whatever_follows_it() {
+        let text: Vec<u8> = (0..80).collect();
+        for (length, all) in (0..=40).flat_map(|length| (length..=80).map(move |all| (length, all))) {
+            let (mut head, mut short) = (vec![7], vec![7]);
+            put_head(&mut head, &text[..all], length);
+            put_short(&mut short, &text[..length]);
+            let expected = [&[7], &text[..length]].concat();
+            assert_eq!((&head, &short), (&expected, &expected), "{length} of {all}");
         }
     }
 

@@ -17,7 +17,7 @@ use crate::networks::AddressCache;
 use crate::suffix::{SuffixCache, Suffixes};
 use crate::{Query, Source};
 use entropy::Entropy;
-pub(crate) use same::same;
+pub use same::same;
 use std::sync::Arc;
 use zones::{Origin, Zone, Zones};
 

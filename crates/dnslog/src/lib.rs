@@ -26,7 +26,7 @@ mod suffix;
 mod testing;
 mod time;
 
-pub use enrich::{Edge, Enricher, Facts, Network, Reference, ReferenceError};
+pub use enrich::{Edge, Enricher, Facts, Network, Reference, ReferenceError, same};
 pub use query::{Answer, Form, Query, QueryType, ResolverFields, ResponseCode, Source, Subnet, Transport};
 pub use record::{Decoded, Decoder, Limits};
 pub use reject::{BytesForm, Reason, Reject, Visit};

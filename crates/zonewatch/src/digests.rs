@@ -11,7 +11,7 @@ use bytes::Bytes;
 use cloud::{Entry, Error, Stream, limits};
 use detect::message::{Constants, Message};
 use detect::pane::Tally;
-use detect::summary::{MESSAGE_BYTES_MAX, largest_bytes, shrink};
+use detect::summary::{MESSAGE_BYTES_MAX, shrink};
 use std::sync::Arc;
 use std::time::Duration;
 use tracing::{error, warn};
@@ -43,11 +43,13 @@ impl Digests {
     /// Returns once every message is acknowledged.
     pub async fn put(&self, mut messages: Vec<Message<Tally>>) {
         // An epoch is cut before it gets so large, unless it is one record alone.
-        if largest_bytes(&messages) > MESSAGE_BYTES_MAX {
+        let mut calls_due = calls(&messages);
+        if calls_due.iter().flatten().any(|entry| entry.data.len() > MESSAGE_BYTES_MAX) {
             shrink(&mut messages, MESSAGE_BYTES_MAX);
             metrics::counter!(telemetry::LIMITS_REACHED_TOTAL, "limit" => "digest_bytes").increment(1);
+            calls_due = calls(&messages);
         }
-        for call in calls(&messages) {
+        for call in calls_due {
             self.put_all(call).await;
         }
     }

@@ -102,10 +102,9 @@ fn shares(parts: &[Part], show: impl Fn(&str) -> String) -> Vec<Share> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures_test::finding;
+    use crate::fixtures_test::{documented_fields, fields, finding};
     use detect::finding::Kind;
     use serde_json::Value;
-    use std::collections::BTreeSet;
 
     fn written(finding: &Finding) -> Value {
         let mut lines = Lines::default();
@@ -126,29 +125,11 @@ mod tests {
         assert_eq!(line["expected"], Value::Null);
     }
 
-    fn fields(path: &str, value: &Value, found: &mut BTreeSet<String>) {
-        match value {
-            Value::Object(entries) => {
-                for (key, value) in entries {
-                    fields(&if path.is_empty() { key.clone() } else { format!("{path}.{key}") }, value, found);
-                }
-            }
-            Value::Array(items) => items.iter().for_each(|item| fields(&format!("{path}[]"), item, found)),
-            _ => {
-                found.insert(path.to_owned());
-            }
-        }
-    }
-
     #[test]
     fn the_documentation_lists_every_field_and_no_other() {
         let docs = include_str!("../../../docs/findings.md");
         let (_, section) = docs.split_once("\n## The line\n").expect("the line has a section");
         let section = section.split("\n## ").next().unwrap_or_default();
-        let rows = section.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
-        let documented: BTreeSet<String> = rows.map(str::to_owned).collect();
-        let mut found = BTreeSet::new();
-        fields("", &written(&finding()), &mut found);
-        assert_eq!(documented, found);
+        assert_eq!(documented_fields(section), fields(&written(&finding()), &[]));
     }
 }

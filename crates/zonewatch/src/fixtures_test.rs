@@ -1,4 +1,4 @@
-//! Findings and windows that several tests show in their ways.
+//! Findings and windows that several tests show in their ways, and what fields their lines have.
 
 use crate::telemetry::ZoneLabels;
 use crate::zone_views::ZoneViews;
@@ -6,6 +6,8 @@ use detect::Window;
 use detect::baseline::Signal;
 use detect::detector::Seen;
 use detect::finding::{Expected, Finding, Kind, Part, Severity, Status};
+use serde_json::Value;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub(crate) fn finding() -> Finding {
@@ -57,4 +59,32 @@ pub(crate) fn minute(zone: &str, number: i64, queries: u64) -> Seen {
     seen.scores[Signal::Queries as usize] = Some(1.25);
     seen.values[Signal::NxDomainShare as usize] = Some(0.5);
     seen
+}
+
+/// The fields of a line; of objects in lists `list[].key`, of objects with fixed keys `object.key`. Those `of_names` have none.
+pub(crate) fn fields(line: &Value, of_names: &[&str]) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    find_fields("", line, of_names, &mut found);
+    found
+}
+
+fn find_fields(path: &str, value: &Value, of_names: &[&str], found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(entries) if !of_names.contains(&path) => {
+            for (key, value) in entries {
+                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                find_fields(&path, value, of_names, found);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| find_fields(&format!("{path}[]"), item, of_names, found)),
+        _ => {
+            found.insert(path.to_owned());
+        }
+    }
+}
+
+/// The fields that rows of tables begin with.
+pub(crate) fn documented_fields(docs: &str) -> BTreeSet<String> {
+    let rows = docs.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    rows.map(str::to_owned).collect()
 }

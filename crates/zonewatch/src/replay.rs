@@ -49,7 +49,7 @@ pub struct Options {
     pub findings: Option<Target>,
     /// Where what is usual in the zones is written at the end.
     pub baselines: Option<PathBuf>,
-    /// How zones are judged, for findings and baselines.
+    /// How zones are judged.
     pub judging: Judging,
     /// Where rejects go, in the quarantine's form.
     pub rejects: Option<Target>,
@@ -107,14 +107,11 @@ pub fn run(options: Options, meter: &mut Meter) -> Result<Summary, Error> {
     let mut rejects = open(&options.rejects).transpose().map_err(Error::Failed)?;
     let draft = |path: &PathBuf| refuse_input(path, &options.inputs).and_then(|()| Draft::open(path));
     let baselines = options.baselines.as_ref().map(draft).transpose().map_err(Error::Failed)?;
-    let judging = (findings.is_some() || baselines.is_some()).then_some(options.judging);
-    let windowed = match (&windows, judging) {
-        (None, None) => None,
-        (_, judging) => Some(judging),
-    };
+    let windowed = windows.is_some() || findings.is_some() || baselines.is_some();
+    let judging = windowed.then_some(options.judging);
     let settings = if records.is_some() { options.settings } else { options.settings.without_records() };
 
-    let mut replay = Replay::new(inputs, settings, options.reference, windowed);
+    let mut replay = Replay::new(inputs, settings, options.reference, judging);
     meter.start(replay.merge.size());
     while replay.step()? {
         take(&mut records, &mut replay.observed.records)?;
@@ -176,16 +173,11 @@ struct Outcome {
 }
 
 impl Replay {
-    /// `windowed`: whether windows are made, and how their zones are judged, if they are.
-    fn new(
-        inputs: Vec<Input>,
-        settings: Settings,
-        reference: Arc<Reference>,
-        windowed: Option<Option<Judging>>,
-    ) -> Self {
+    /// `judging`: how zones are judged, if windows are made.
+    fn new(inputs: Vec<Input>, settings: Settings, reference: Arc<Reference>, judging: Option<Judging>) -> Self {
         let outcomes = vec![Outcome::default(); inputs.len()];
         let names = inputs.iter().map(Input::name);
-        let windows = windowed.map(|judging| Windows::new(settings.constants(), judging, names));
+        let windows = judging.map(|judging| Windows::new(settings.constants(), judging, names));
         let merge = if windows.is_some() { Merge::timed(inputs) } else { Merge::new(inputs) };
         let observed = Observed::new(&settings);
         let observer = Observer::new(Arc::new(settings), reference);
@@ -233,7 +225,7 @@ impl Replay {
             input_bytes: self.merge.bytes(),
             inputs: self.outcomes.len(),
             windows_limited: self.windows.as_ref().map_or(0, Windows::limited),
-            findings: self.windows.as_ref().filter(|windows| windows.judges()).map(Windows::opened),
+            findings: self.windows.as_ref().map(Windows::opened),
             elapsed: self.started.elapsed(),
             observed: self.observed,
         }

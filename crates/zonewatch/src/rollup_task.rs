@@ -238,7 +238,7 @@ impl RollupTask {
             self.series.acknowledged();
         }
         if batch.next.is_none() {
-            for outcome in self.state.end(Some(&judging)) {
+            for outcome in self.state.end(&judging) {
                 self.tell(&outcome);
             }
             self.ended = Some(batch.children);
@@ -252,7 +252,7 @@ impl RollupTask {
 
     fn apply(&mut self, message: Message<Tally>, arrival_ms: i64, judging: &Judging) {
         self.heard_ms = message.header.time_ms;
-        match self.state.apply(message, arrival_ms, Some(judging)) {
+        match self.state.apply(message, arrival_ms, judging) {
             Ok(outcome) => self.tell(&outcome),
             Err(Refused::Constants) => self.refused("constants"),
             Err(Refused::Group | Refused::Unsound) => self.refused("malformed"),

@@ -158,8 +158,8 @@ fn share(part: u64, whole: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixtures_test::{documented_fields, fields};
     use serde_json::Value;
-    use std::collections::BTreeSet;
 
     fn window() -> Window {
         let top = |name: &str| vec![TopName { name: name.into(), count: 3, error: 1 }];
@@ -212,29 +212,10 @@ mod tests {
         assert_eq!((&line["whole"], &line["end_of_input"]), (&false.into(), &true.into()));
     }
 
-    /// The fields of the line; of objects in lists `list[].key`, of objects with fixed keys `object.key`.
-    fn fields(path: &str, value: &Value, found: &mut BTreeSet<String>) {
-        const OF_NAMES: [&str; 3] = ["response_codes", "types", "transports"];
-        match value {
-            Value::Object(entries) if !OF_NAMES.contains(&path) => {
-                for (key, value) in entries {
-                    fields(&if path.is_empty() { key.clone() } else { format!("{path}.{key}") }, value, found);
-                }
-            }
-            Value::Array(items) => items.iter().for_each(|item| fields(&format!("{path}[]"), item, found)),
-            _ => {
-                found.insert(path.to_owned());
-            }
-        }
-    }
-
     #[test]
     fn the_documentation_lists_every_field_and_no_other() {
         let docs = include_str!("../../../docs/windows.md");
-        let rows = docs.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
-        let documented: BTreeSet<String> = rows.map(str::to_owned).collect();
-        let mut found = BTreeSet::new();
-        fields("", &written(Closing::ByTime), &mut found);
-        assert_eq!(documented, found);
+        let of_names = ["response_codes", "types", "transports"];
+        assert_eq!(documented_fields(docs), fields(&written(Closing::ByTime), &of_names));
     }
 }

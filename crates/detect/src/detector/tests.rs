@@ -68,7 +68,7 @@ fn fold(detector: &mut Detector, epochs: impl Iterator<Item = u32>) -> Vec<Seen>
 fn apply(detector: &mut Detector, messages: impl IntoIterator<Item = Message<Tally>>, judging: &Judging) -> Outcome {
     let mut all = Outcome::default();
     for message in messages {
-        let outcome = detector.apply(message, 2_000_000, Some(judging)).expect("of this stream");
+        let outcome = detector.apply(message, 2_000_000, judging).expect("of this stream");
         all.windows.extend(outcome.windows);
         all.findings.extend(outcome.findings);
         all.zones_limited += outcome.zones_limited;
@@ -135,10 +135,9 @@ fn damaged_and_later_objects_are_refused() {
 #[test]
 fn an_object_of_the_version_before_is_read() {
     let mut detector = new();
-    for message in (0..7).flat_map(|number| epoch(number * 5, number * 5 + 5)) {
-        detector.apply(message, 2_000_000, None).expect("of this stream");
-    }
+    fold(&mut detector, 0..7);
     // It ended where the zones are now.
+    detector.zones.clear();
     let bytes = detector.encode();
     let former = [&[VERSION - 1], &bytes[1..bytes.len() - 1]].concat();
     assert_eq!(Detector::decode(&former, &Settings::new(constants())), Ok(detector));
@@ -182,9 +181,6 @@ fn a_flood_is_told_of_while_its_window_is_open() {
     let told: Vec<_> = outcome.findings.iter().map(|one| (one.kind, one.status, &*one.zone_key, one.whole)).collect();
     assert_eq!(told, [(finding::Kind::RandomSubdomain, finding::Status::Opened, "Z1", false)]);
     assert_eq!(outcome.findings[0].start_ms, time_ms(0));
-
-    let unjudged = flood(9).into_iter().map(|message| new().apply(message, 2_000_000, None).expect("of this stream"));
-    assert!(unjudged.flat_map(|outcome| outcome.findings).next().is_none());
 }
 
 #[test]

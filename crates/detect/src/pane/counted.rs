@@ -6,7 +6,7 @@
 
 use super::SEED;
 use super::sample::{Kept, Sample};
-use crate::top::{Mark, Met, Named};
+use crate::top::{Hashed, Mark, Met, Named};
 use crate::wire::Input;
 use crate::{HyperLogLog, Top, TopName, stable_hash};
 use std::collections::BTreeMap;
@@ -15,6 +15,8 @@ use std::collections::BTreeMap;
 pub(super) const NAMES_MAX: usize = 128;
 /// The same of addresses, which are short: in ten seconds most zones hear no more resolvers from one shard.
 pub(super) const ADDRESSES_MAX: usize = 256;
+/// So many are counted sooner one by one than in one go.
+const FEW: usize = 8;
 
 /// What is known of those that are many.
 pub(super) trait Sketches: Default {
@@ -42,17 +44,29 @@ impl<S: Sketches> Counted<S> {
     /// Counts one of at most 255 bytes, which hash to `hash` unless they were cut.
     #[inline]
     pub(super) fn add(&mut self, hash: u64, bytes: &[u8], mark: Mark) {
-        let met = self.top.add_known(hash, mark);
-        if self.sketches.is_some() || met == Met::New {
+        let met = self.top.add_once(hash, bytes, mark);
+        if self.sketches.is_some() || met == Met::Full {
             self.add_rare(met, hash, bytes, mark);
         }
     }
 
+    /// Counts these, each once. `text` is what follows from the text of a number on, and its length.
+    pub(super) fn add_all<'a>(
+        &mut self,
+        mut hashed: impl Iterator<Item = Hashed>,
+        text: impl Fn(usize) -> (&'a [u8], usize),
+    ) {
+        // Each go leaves less room than the one before.
+        while self.sketches.is_none() && self.top.room() >= FEW && self.top.add_all(&mut hashed, &text) > 0 {}
+        for Hashed { number, hash, mark } in hashed {
+            let (from, bytes) = text(number as usize);
+            self.add(hash, &from[..bytes], Mark(mark));
+        }
+    }
+
     fn add_rare(&mut self, met: Met, hash: u64, bytes: &[u8], mark: Mark) {
-        if met == Met::New {
-            if self.top.is_full() {
-                self.spill();
-            }
+        if met == Met::Full {
+            self.spill();
             self.top.add_new(hash, bytes, 1, mark);
         }
         if let Some(sketches) = &mut self.sketches {
@@ -63,11 +77,22 @@ impl<S: Sketches> Counted<S> {
         }
     }
 
+    /// Forgets everything, and keeps the memory of what is counted.
+    pub(super) fn clear(&mut self) {
+        self.top.clear();
+        self.sketches = None;
+    }
+
     /// Lets sketches take over.
     pub(super) fn spill(&mut self) {
         if self.sketches.is_none() {
             self.sketches = Some(Box::new(Self::sketches_of(&self.top)));
         }
+    }
+
+    /// How many sketches it takes to count so many more: 1 if they may become many.
+    pub(super) fn may_spill(&self, more: usize) -> usize {
+        usize::from(self.sketches.is_none() && self.top.room() < more)
     }
 
     fn sketches_of(top: &Top) -> S {
@@ -220,9 +245,7 @@ impl Sketches for OfAddresses {
 
     fn count(&mut self, octets: &[u8], times: u64) {
         let network = network_of(octets);
-        if times != 1 || !self.networks.add_again(network) {
-            self.networks.add_bytes(stable_hash(SEED, network), network, times);
-        }
+        self.networks.add_bytes(stable_hash(SEED, network), network, times);
     }
 
     fn merge(&mut self, other: &Self) {

@@ -42,7 +42,11 @@ impl Ids {
     /// Takes in an event's id, if it is one to keep. No id is none.
     #[inline]
     pub(super) fn offer(&mut self, seed: u64, id: &[u8]) {
-        let choosing = stable_hash(seed, id.last_chunk::<CHOOSING_BYTES>().map_or(id, |last| last.as_slice()));
+        let choosing = match id.last_chunk::<CHOOSING_BYTES>() {
+            // Of a known length, which the compiler makes short work of.
+            Some(last) => stable_hash(seed, last),
+            None => stable_hash(seed, id),
+        };
         if choosing.trailing_zeros() >= self.level && !id.is_empty() {
             self.keep(Entry { choosing, whole: stable_hash(seed, id), times: 1 });
         }

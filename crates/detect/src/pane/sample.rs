@@ -9,9 +9,9 @@
 //! merging is commutative, associative and idempotent. Of `n` kept names an estimated share of `m` has a standard error of at
 //! most `1/sqrt(m)`: 6 % for 256, 9 % for the 128 that are left after the level has gone up, 25 % for 16.
 
+use crate::places::Places;
 use crate::top::{put_hashed, take_hashed};
-use crate::wire::{Input, put_number};
-use hashbrown::HashTable;
+use crate::wire::{Input, put_number, put_short};
 
 /// Names kept at most.
 pub(super) const NAMES_MAX: usize = 256;
@@ -28,8 +28,8 @@ pub(super) type Listed<'a> = Vec<(u64, &'a [u8])>;
 pub(super) struct Sample {
     level: u32,
     entries: Vec<Entry>,
-    /// Places in `entries`, by hash.
-    index: HashTable<u16>,
+    /// Of `entries`.
+    places: Places,
     /// The entries' names, one after the other.
     text: Vec<u8>,
 }
@@ -58,9 +58,8 @@ impl Sample {
         if hash.trailing_zeros() < self.level {
             return;
         }
-        let entries = &self.entries;
-        match self.index.find(hash, |&at| entries[usize::from(at)].hash == hash) {
-            Some(&at) => self.entries[usize::from(at)].nxdomain |= nxdomain,
+        match self.place(hash) {
+            Some(at) => self.entries[at].nxdomain |= nxdomain,
             None => self.keep(hash, name, nxdomain),
         }
     }
@@ -74,11 +73,12 @@ impl Sample {
             }
         }
         let entry = Entry { hash, text_at: self.text.len() as u16, text_bytes: name.len() as u8, nxdomain };
-        self.text.extend_from_slice(name);
-        self.entries.push(entry);
-        let entries = &self.entries;
-        let at = (entries.len() - 1) as u16;
-        self.index.insert_unique(hash, at, |&at| entries[usize::from(at)].hash);
+        self.places.make_room(self.entries.len() + 1, self.entries.iter().map(|entry| entry.hash));
+        if let Err(vacant) = self.places.find(hash, |at| self.entries[at].hash) {
+            self.places.put(vacant, self.entries.len());
+            put_short(&mut self.text, name);
+            self.entries.push(entry);
+        }
     }
 
     /// Lets go what the level no longer keeps.
@@ -100,10 +100,7 @@ impl Sample {
             true
         });
         text.truncate(text_end);
-        self.index.clear();
-        for (at, entry) in entries.iter().enumerate() {
-            self.index.insert_unique(entry.hash, at as u16, |&at| entries[usize::from(at)].hash);
-        }
+        self.places.replace(NAMES_MAX, self.entries.iter().map(|entry| entry.hash));
     }
 
     pub(super) fn merge(&mut self, other: &Self) {
@@ -131,8 +128,7 @@ impl Sample {
 
     /// Where the name of this hash stands on the wire.
     pub(super) fn place(&self, hash: u64) -> Option<usize> {
-        let entries = &self.entries;
-        self.index.find(hash, |&at| entries[usize::from(at)].hash == hash).map(|&at| usize::from(at))
+        self.places.find(hash, |at| self.entries[at].hash).ok()
     }
 
     /// Appends it, in the order the names came.
@@ -141,7 +137,7 @@ impl Sample {
         put_number(out, self.entries.len() as u64);
         for entry in &self.entries {
             put_number(out, u64::from(entry.text_bytes) << 1 | u64::from(entry.nxdomain));
-            put_hashed(out, entry.hash, self.text_of(entry));
+            put_hashed(out, entry.hash, &self.text[entry.text_at.into()..], entry.text_bytes.into());
         }
     }
 
@@ -174,7 +170,7 @@ impl Sample {
     }
 
     pub(super) fn heap_bytes(&self) -> usize {
-        self.entries.capacity() * size_of::<Entry>() + self.index.allocation_size() + self.text.capacity()
+        self.entries.capacity() * size_of::<Entry>() + self.places.heap_bytes() + self.text.capacity()
     }
 
     fn text_of(&self, entry: &Entry) -> &[u8] {

@@ -1,7 +1,7 @@
 //! The sketch on the wire, as short as what it has seen allows.
 
 use super::{EXACT_MAX, HyperLogLog, PRECISION, REGISTERS};
-use crate::wire::{Input, put_number};
+use crate::wire::{Input, put_number, put_two};
 
 /// Hashes follow.
 const HASHES: u8 = 0;
@@ -10,10 +10,21 @@ const FEW_REGISTERS: u8 = 1;
 /// All registers follow, four in three bytes.
 const ALL_REGISTERS: u8 = 2;
 
-/// How many of eight registers are not 0. None has its highest bit set, so the sum of one carries into no other.
-fn count_set(eight: [u8; 8]) -> u32 {
+/// Which of eight registers are not 0, a bit each.
+#[inline]
+fn which_set(eight: [u8; 8]) -> u8 {
     const BUT_HIGHEST: u64 = u64::from_le_bytes([0x7f; 8]);
-    ((u64::from_le_bytes(eight) + BUT_HIGHEST) & !BUT_HIGHEST).count_ones()
+    // None has its highest bit set, so the sum of one carries into no other, and the product brings those bits together.
+    let highest = (u64::from_le_bytes(eight) + BUT_HIGHEST) & !BUT_HIGHEST;
+    ((highest >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u8
+}
+
+/// The same of 64.
+#[inline]
+fn which_of_64(registers: &[u8; 64]) -> u64 {
+    let mut bytes = [0; 8];
+    bytes.iter_mut().zip(registers.as_chunks::<8>().0).for_each(|(byte, eight)| *byte = which_set(*eight));
+    u64::from_le_bytes(bytes)
 }
 
 /// No rank is larger: a hash has so many bits behind those that choose the register.
@@ -29,22 +40,22 @@ impl HyperLogLog {
             put_number(out, hashes.len() as u64);
             return hashes.iter().for_each(|hash| out.extend_from_slice(&hash.to_le_bytes()));
         }
-        let set = self.registers.as_chunks::<8>().0.iter().map(|eight| count_set(*eight)).sum::<u32>() as usize;
+        let lines = self.registers.as_chunks::<64>().0;
+        let set = lines.iter().map(|line| which_of_64(line).count_ones()).sum::<u32>() as usize;
         // A register with its distance takes two bytes.
         if 2 * set < REGISTERS * 3 / 4 {
             out.push(FEW_REGISTERS);
             put_number(out, set as u64);
+            out.reserve(2 * set);
             let mut next = 0;
-            // Most registers are 0, so eight are looked at in one go.
-            for (word, eight) in self.registers.as_chunks::<8>().0.iter().enumerate() {
-                let mut left = u64::from_le_bytes(*eight);
+            // Most registers are 0, so 64 are looked at in one go.
+            for (at, line) in lines.iter().enumerate() {
+                let mut left = which_of_64(line);
                 while left != 0 {
-                    let byte = left.trailing_zeros() as usize / 8;
-                    left &= !(0xff << (8 * byte));
-                    let at = 8 * word + byte;
-                    put_number(out, (at - next) as u64);
-                    out.push(eight[byte]);
-                    next = at + 1;
+                    let of_line = left.trailing_zeros() as usize;
+                    left &= left - 1;
+                    put_two(out, (64 * at + of_line - next) as u64, line[of_line].into());
+                    next = 64 * at + of_line + 1;
                 }
             }
         } else {

@@ -3,7 +3,7 @@
 /// Whether two texts are equal. Compares eight bytes at a time in place, the last eight overlapping those before; a call
 /// of the library's comparison costs more than most of these texts.
 #[inline]
-pub(crate) fn same(left: impl AsRef<[u8]>, right: impl AsRef<[u8]>) -> bool {
+pub fn same(left: impl AsRef<[u8]>, right: impl AsRef<[u8]>) -> bool {
     let (left, right) = (left.as_ref(), right.as_ref());
     if left.len() != right.len() {
         return false;

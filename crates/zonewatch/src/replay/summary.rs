@@ -28,7 +28,7 @@ pub struct Summary {
     pub inputs: usize,
     /// Windows that were closed early because too many were open.
     pub windows_limited: u64,
-    /// Findings that opened and are not muted, by kind, if zones were judged.
+    /// Findings that opened and are not muted, by kind, if windows were made.
     pub findings: Option<BTreeMap<Kind, u64>>,
     /// From the first record to the last.
     pub elapsed: Duration,

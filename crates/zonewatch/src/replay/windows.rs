@@ -34,8 +34,7 @@ pub struct Windows {
     /// When everybody put last.
     put_at_ms: Option<i64>,
     closing: Closing,
-    /// If zones are judged.
-    judging: Option<Judging>,
+    judging: Judging,
     told: Vec<Window>,
     lines: Lines,
     findings: Lines,
@@ -58,7 +57,7 @@ struct Shard {
 
 impl Windows {
     /// Of inputs with these names.
-    pub fn new<'a>(constants: Constants, judging: Option<Judging>, names: impl Iterator<Item = &'a Arc<str>>) -> Self {
+    pub fn new<'a>(constants: Constants, judging: Judging, names: impl Iterator<Item = &'a Arc<str>>) -> Self {
         let settings = Settings::new(constants);
         let names: Vec<&Arc<str>> = names.collect();
         let mut turns: Vec<usize> = (0..names.len()).collect();
@@ -111,9 +110,7 @@ impl Windows {
         let Some(last_ms) = self.shards.iter().filter_map(|shard| shard.arrived_ms).max() else { return };
         self.put_all(last_ms.max(self.put_at_ms.unwrap_or(0)));
         self.closing = Closing::ByEnd;
-        if let Some(judging) = &mut self.judging {
-            judging.whole_until_ms = last_ms;
-        }
+        self.judging.whole_until_ms = last_ms;
         let Constants { pane_ms, lateness_ms, .. } = self.settings.constants;
         let open_ms = FUTURE_MS + i64::from(pane_ms) + i64::from(lateness_ms) + self.settings.margin_ms;
         self.put_all((last_ms + open_ms).min(TIME_MS_MAX));
@@ -129,11 +126,6 @@ impl Windows {
     /// Lines of findings to be written.
     pub fn findings(&mut self) -> &mut Lines {
         &mut self.findings
-    }
-
-    /// Whether zones are judged.
-    pub fn judges(&self) -> bool {
-        self.judging.is_some()
     }
 
     /// How many findings opened that are not muted, by kind.
@@ -170,7 +162,7 @@ impl Windows {
     /// Puts an epoch or a mark for every key group.
     fn put(&mut self, header: &Header, summary: Summary<Tally>, now_ms: i64) {
         for message in summary.messages(header) {
-            let Ok(outcome) = self.detector.apply(message, now_ms, self.judging.as_ref()) else {
+            let Ok(outcome) = self.detector.apply(message, now_ms, &self.judging) else {
                 // An arrival that no clock could have noted.
                 self.limited += 1;
                 continue;

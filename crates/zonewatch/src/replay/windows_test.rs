@@ -16,7 +16,7 @@ fn windows(inputs: &[(&str, Vec<u8>)]) -> (Vec<u8>, crate::observe::Counts) {
     };
     let inputs = inputs.iter().map(open).collect();
     let settings = Settings::new(&Config::default(), "us-east-1", 0).without_records();
-    let mut replay = Replay::new(inputs, settings, Arc::default(), Some(None));
+    let mut replay = Replay::new(inputs, settings, Arc::default(), Some(Judging::default()));
     while replay.step().expect("memory can be read") {}
     let counts = replay.observed.counts.clone();
     let windows = replay.windows.as_mut().expect("they were asked for");
