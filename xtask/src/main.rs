@@ -21,8 +21,8 @@ usage: cargo xtask COMMAND
   test                    what must pass before a change lands: format, lints, unit, property and contract tests,
                           then the contract, schema and end-to-end tests on emulators (needs node, npm and python3)
   full [PART…]            test, and what needs more time or tools; or only these parts: properties, simulation,
-                          dynamodb-local, kcl, documentation, fleet, page, prometheus, load, bench, infrastructure, kubernetes,
-                          image, dashboards
+                          dynamodb-local, kcl, documentation, tutorial, fleet, page, prometheus, load, bench, infrastructure,
+                          kubernetes, image, dashboards
   simulate [--seeds N]    the fleet's simulation in N worlds, 10000 unless told otherwise, and the windows' in three tenths
                           as many of each scene
   mutants [WORDS]         takes one safety rule at a time out of the coordination and the window protocol: the simulation
