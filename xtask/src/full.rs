@@ -11,7 +11,7 @@ use std::process::{Command, ExitCode};
 const CHROMIUM: &str = "/usr/bin/chromium";
 
 /// What can be run alone, by its name on the command line, in the order of a full run.
-pub(crate) const PARTS: [(&str, Part); 15] = [
+pub(crate) const PARTS: [(&str, Part); 16] = [
     ("properties", longer_properties),
     ("simulation", more_worlds),
     ("dynamodb-local", on_dynamodb_local),
@@ -26,6 +26,7 @@ pub(crate) const PARTS: [(&str, Part); 15] = [
     ("infrastructure", deploy::infra::infrastructure),
     ("kubernetes", deploy::kubernetes::kubernetes),
     ("image", deploy::image::image),
+    ("release", deploy::release::release),
     ("dashboards", deploy::dashboards::dashboards),
 ];
 
