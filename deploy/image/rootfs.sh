@@ -4,7 +4,8 @@
 #
 #     deploy/image/rootfs.sh FOLDER
 #
-# SOURCE_DATE_EPOCH is the date in the bill of materials; the same source, compiler and roots give the same bytes.
+# SOURCE_DATE_EPOCH is the date in the bill of materials; the same source, compiler and roots give the same bytes. With
+# CARGO_SUBCOMMAND=auditable (of cargo-auditable) the program names the crates that it is made of, for scanners.
 set -eu
 
 folder=${1:?"usage: deploy/image/rootfs.sh FOLDER"}
@@ -19,7 +20,7 @@ cd "$root"
 target=$(rustc -vV | sed -n 's/^host: //p')
 # Packed relocations save 0.7 MB; a static C library applies them itself, glibc from 2.36 on.
 RUSTFLAGS="-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs" \
-    cargo build --profile image --locked --package zonewatch --target "$target"
+    cargo ${CARGO_SUBCOMMAND:-} build --profile image --locked --package zonewatch --target "$target"
 
 rm -rf "$folder"
 install -D -m 0755 "${CARGO_TARGET_DIR:-target}/$target/image/zonewatch" "$folder/usr/bin/zonewatch"

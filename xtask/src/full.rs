@@ -11,12 +11,13 @@ use std::process::{Command, ExitCode};
 const CHROMIUM: &str = "/usr/bin/chromium";
 
 /// What can be run alone, by its name on the command line, in the order of a full run.
-pub(crate) const PARTS: [(&str, Part); 14] = [
+pub(crate) const PARTS: [(&str, Part); 16] = [
     ("properties", longer_properties),
     ("simulation", more_worlds),
     ("dynamodb-local", on_dynamodb_local),
     ("kcl", kcl::in_turn),
     ("documentation", documentation),
+    ("tutorial", tutorial),
     ("fleet", fleet),
     ("page", page_in_a_browser),
     ("prometheus", prometheus::alerts),
@@ -25,6 +26,7 @@ pub(crate) const PARTS: [(&str, Part); 14] = [
     ("infrastructure", deploy::infra::infrastructure),
     ("kubernetes", deploy::kubernetes::kubernetes),
     ("image", deploy::image::image),
+    ("release", deploy::release::release),
     ("dashboards", deploy::dashboards::dashboards),
 ];
 
@@ -96,6 +98,17 @@ fn documentation(root: &Path, report: &mut Report, _: Option<&Tools>) {
     // Private items are documented too, so a link to one leads somewhere.
     documentation.env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links");
     report.run("documentation", &mut documentation);
+}
+
+/// Every command of the tutorial, with what stands there.
+fn tutorial(root: &Path, report: &mut Report, _: Option<&Tools>) {
+    let name = "tutorial";
+    let wanted = [("jq", "jq"), ("curl", "curl"), ("promtool", "prometheus")];
+    if let Some((program, package)) = wanted.iter().find(|(program, _)| !tools::answers(program, &["--version"])) {
+        return report.not_run(name, &format!("{program} is missing (Debian: {package})"));
+    }
+    report.run("compile the program", &mut cargo(root, "build -p zonewatch --profile ci"));
+    report.run_tests(name, suite(root, "full_tutorial").env("ZONEWATCH_BIN", binary(root)));
 }
 
 /// Fleets to which the worst happens, and how long hand-overs take: the end-to-end tests' own, with many more tries. Their

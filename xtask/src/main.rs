@@ -21,8 +21,8 @@ usage: cargo xtask COMMAND
   test                    what must pass before a change lands: format, lints, unit, property and contract tests,
                           then the contract, schema and end-to-end tests on emulators (needs node, npm and python3)
   full [PART…]            test, and what needs more time or tools; or only these parts: properties, simulation,
-                          dynamodb-local, kcl, documentation, fleet, page, prometheus, load, bench, infrastructure, kubernetes,
-                          image, dashboards
+                          dynamodb-local, kcl, documentation, tutorial, fleet, page, prometheus, load, bench, infrastructure,
+                          kubernetes, image, release, dashboards
   simulate [--seeds N]    the fleet's simulation in N worlds, 10000 unless told otherwise, and the windows' in three tenths
                           as many of each scene
   mutants [WORDS]         takes one safety rule at a time out of the coordination and the window protocol: the simulation
@@ -32,6 +32,8 @@ usage: cargo xtask COMMAND
                           what findings are worth: incidents of every kind on made-up zones, and days of nothing, as in
                           docs/findings.md
   nab DIR                 the detector's score on the Numenta Anomaly Benchmark, a copy of which is in DIR
+  release                 what a release ships, in .cache/release: a static program in an archive, the image, the bill of
+                          materials, checksums; unpacked and run before it is called one
   generate                makes again what is made of other files: the PrometheusRule of the rules files, the dashboards
   tools                   only installs the pinned test tools into .cache/tools
   emulators -- COMMAND…   starts the emulators, runs COMMAND with their addresses in its environment, stops them
@@ -51,6 +53,7 @@ fn main() -> ExitCode {
         ["calibrate", rest @ ..] => figures(&root, "calibrate", rest),
         ["scenarios", rest @ ..] => figures(&root, "scenarios", rest),
         ["nab", folder] => figures(&root, "nab", &[folder]),
+        ["release"] => release(&root),
         ["generate"] => deploy::generated::write(&root).map(|()| ExitCode::SUCCESS),
         ["tools"] => tools::install(&root, tools::Output::Shown).map(|_| ExitCode::SUCCESS),
         ["emulators", "--", program, rest @ ..] => with_emulators(&root, program, rest),
@@ -72,6 +75,13 @@ fn simulate(root: &Path, seeds: &str) -> Result<ExitCode, String> {
     let mut report = report::Report::new();
     full::simulate(root, seeds, &mut report);
     Ok(report.close())
+}
+
+/// Makes a release, and looks at it.
+fn release(root: &Path) -> Result<ExitCode, String> {
+    let mut report = report::Report::new();
+    deploy::release::release(root, &mut report, None);
+    Ok(report.close_parts())
 }
 
 /// Runs one of the programs that print the detector's figures; its exit code is ours.

@@ -89,6 +89,19 @@ pub(crate) fn install_ferrokinesis(root: &Path) -> Result<PathBuf, String> {
     Ok(folder.join("bin/ferrokinesis"))
 }
 
+/// Builds cargo-auditable into `.cache/auditable`, once. The folder of its binary.
+pub(crate) fn install_auditable(root: &Path) -> Result<PathBuf, String> {
+    let log = crate::emulators::log_folder(root)?.join("install.log");
+    let folder = root.join(".cache/auditable");
+    fs::create_dir_all(&folder).map_err(|error| format!("make {}: {error}", folder.display()))?;
+    let pins = pins(root, "cargo-release.txt")?;
+    once(&folder.join("cargo.stamp"), &pins, || {
+        let flags = ["install", "--quiet", "--locked", "--force", "--root"];
+        run(Command::new("cargo").args(flags).arg(&folder).args(&pins).current_dir(root), Output::Shown, &log)
+    })?;
+    Ok(folder.join("bin"))
+}
+
 /// Installs the Kinesis Client Library: its jars and the Python side of its protocol, without the packages that it names,
 /// which neither needs.
 pub(crate) fn install_kcl(root: &Path, tools: &Tools) -> Result<(), String> {

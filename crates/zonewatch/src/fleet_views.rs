@@ -7,7 +7,7 @@
 use crate::clock::Clock;
 use crate::config::rfc3339_ms;
 use crate::minutely::Minutely;
-use crate::zone_views::Shown;
+use crate::zone_views::{Shown, VERSION};
 use bytes::Bytes;
 use cloud::{Error, Snapshots};
 use serde_json::{Value, json};
@@ -125,7 +125,7 @@ impl FleetViews {
             let bytes = self.snapshots.get(&name).await?.unwrap_or_default();
             // Half an hour of two versions in one fleet is no reason to show nothing.
             let document: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-            if let (Some(shard), true) = (document["shard"].as_str(), document["version"] == 1) {
+            if let (Some(shard), true) = (document["shard"].as_str(), document["version"] == VERSION) {
                 documents.insert(shard.to_owned(), document.clone());
             }
         }
@@ -168,9 +168,14 @@ mod tests {
             ],
         });
         let old = json!({ "version": 1, "shard": "fleet-views-old", "time": "2020-01-01T00:00:00Z", "findings": [{ "id": "c" }] });
-        for (shard, document) in
-            [("fleet-views-other", other.to_string()), ("fleet-views-old", old.to_string()), ("x", "{".into())]
-        {
+        let mut later = other.clone();
+        (later["version"], later["shard"], later["findings"][0]["id"]) = (2.into(), "later".into(), "d".into());
+        for (shard, document) in [
+            ("fleet-views-other", other.to_string()),
+            ("fleet-views-old", old.to_string()),
+            ("fleet-views-later", later.to_string()),
+            ("x", "{".into()),
+        ] {
             snapshots.put(&place(shard), document.into()).await.expect("memory takes it");
         }
         let own = views("fleet-views-own");
@@ -187,6 +192,7 @@ mod tests {
             all["findings"].as_array().expect("a list").iter().filter(ours).map(|one| &one["id"]).collect();
         assert_eq!(ids, [&json!(finding.id), &json!("b"), &json!("a")]);
         assert!(!all.to_string().contains("\"c\""), "it is too old");
+        assert!(!all.to_string().contains("\"d\""), "it is of another version");
         let zone = fleet.zone("OTHER.test.").await.expect("it was put");
         assert!((7..20).contains(&zone["age_seconds"].as_i64().expect("a number")), "{zone}");
         assert_eq!(zone["findings"].as_array().map(Vec::len), Some(2));

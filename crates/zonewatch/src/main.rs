@@ -9,6 +9,7 @@ mod capacity;
 mod cli;
 mod clock;
 mod config;
+mod cost;
 mod demo;
 mod digests;
 mod doctor;

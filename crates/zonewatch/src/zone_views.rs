@@ -15,6 +15,9 @@ use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+/// Of the document that other workers read. One of another version is left out, whoever reads it.
+pub const VERSION: u64 = 1;
+
 /// What people look at are minutes; whether queries come twice takes more of them to see.
 const MINUTE_MS: i64 = 60_000;
 const LONG_MS: i64 = 600_000;
@@ -121,7 +124,11 @@ impl ZoneViews {
     }
 
     /// Takes over what the task before showed: of findings that are open, all that was told of them, and those that were over.
+    /// Of another version it takes nothing: details are missing then until there is something to tell again.
     pub fn adopt(&self, document: &Value) {
+        if document["version"] != VERSION {
+            return;
+        }
         let mut state = self.0.lock();
         for told in document["findings"].as_array().into_iter().flatten() {
             if told["open"] == true {
@@ -215,7 +222,7 @@ impl Shown {
         let open = state.open.values().map(|telling| told(&telling.line, true));
         let over = state.over.iter().map(|line| told(line, false));
         json!({
-            "version": 1,
+            "version": VERSION,
             "shard": self.shard,
             "time": rfc3339(now_ms),
             "windows_until": state.closed.map(|(end_ms, _)| rfc3339(end_ms)),
@@ -292,9 +299,14 @@ mod tests {
         // What a state says of it has no names.
         let bare = Finding { names: Vec::new(), summary: "goes on".into(), status: Status::Updated, ..finding() };
         next.open([bare].into_iter());
+        let bare = next.0.document(0);
+        let mut later = document.clone();
+        later["version"] = (VERSION + 1).into();
+        next.adopt(&later);
+        assert_eq!(next.0.document(0), bare, "nothing is taken of another version");
         next.adopt(&document);
         assert_eq!(next.0.document(0)["findings"], document["findings"]);
-        next.adopt(&json!({"findings": [7, {"open": true, "id": "unknown"}]}));
+        next.adopt(&json!({"version": VERSION, "findings": [7, {"open": true, "id": "unknown"}]}));
         assert_eq!(next.0.lock().open.len(), 1, "only a state says what is open");
     }
 

@@ -15,7 +15,7 @@ fn no_arguments_lists_the_commands() {
     let output = run(&mut zonewatch(&[]));
     assert!(output.status.success(), "{}", said(&output));
     let text = said(&output);
-    for command in ["worker", "replay", "score", "demo", "traffic", "leases", "doctor", "health"] {
+    for command in ["worker", "replay", "score", "demo", "traffic", "leases", "doctor", "health", "cost"] {
         assert!(text.contains(command), "{command} is missing in:\n{text}");
     }
 }

@@ -5,6 +5,7 @@
 
 mod chaos;
 mod cli;
+mod cost;
 mod crash;
 mod demo;
 mod doctor;

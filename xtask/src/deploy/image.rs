@@ -116,7 +116,7 @@ impl Place<'_> {
     /// Everything that is in the image, made as the first stage of the Dockerfile makes it.
     fn rootfs(&self) -> Command {
         let mut command = Command::new(self.root.join("deploy/image/rootfs.sh"));
-        command.arg(self.rootfs_folder()).env("SOURCE_DATE_EPOCH", self.committed("%ct"));
+        command.arg(self.rootfs_folder()).env("SOURCE_DATE_EPOCH", committed(self.root, "%ct"));
         // What cargo tells this program of itself would reach build scripts, and have them run again each time that the
         // image is built in the other way.
         for (name, _) in std::env::vars_os() {
@@ -132,21 +132,9 @@ impl Place<'_> {
         self.scratch.join("rootfs")
     }
 
-    /// A fact of the commit that is checked out; outside git, the beginning of time.
-    fn committed(&self, fact: &str) -> String {
-        let mut git = Command::new("git");
-        let told = text(git.args(["log", "-1", &format!("--format={fact}")]).current_dir(self.root));
-        told.map_or_else(|_| "0".to_owned(), |told| told.trim().to_owned())
-    }
-
     /// The bill of materials and the licences, against what cargo links.
     fn materials(&self) -> Result<(), String> {
-        let host = text(Command::new("rustc").arg("-vV"))?;
-        let host = host.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default().to_owned();
-        let mut tree = Command::new("cargo");
-        tree.args(["tree", "--locked", "--package", "zonewatch", "--edges", "normal,no-proc-macro"]);
-        tree.args(["--target", &host, "--prefix", "none", "--format", "{p}"]).current_dir(self.root);
-        let names: Vec<String> = text(&mut tree)?.lines().filter_map(crate_name).collect();
+        let names = linked(self.root)?;
         let (file, share) = (self.scratch.join("linked.txt"), self.rootfs_folder().join("usr/share/zonewatch"));
         fs::write(&file, names.join("\n")).map_err(|error| format!("write {}: {error}", file.display()))?;
         let check = |folder: &Path| {
@@ -171,22 +159,9 @@ impl Place<'_> {
         Ok(())
     }
 
-    /// Builds the Dockerfile's final stage, with the folder standing in for the stage that compiles.
+    /// The final stage, and the image as files.
     fn build(&self) -> Result<(), String> {
-        let mut build = self.buildah();
-        build.args(["bud", "--isolation", "chroot", "--target", "final", "--tag", NAME]);
-        build.args(["--timestamp", &self.committed("%ct")]);
-        build.arg("--build-context").arg(format!("build={}", self.scratch.display()));
-        for (name, value) in [
-            ("VERSION", VERSION),
-            ("REVISION", &self.committed("%H")),
-            ("CREATED", &self.committed("%cI")),
-            ("SOURCE", "https://example.com/zonewatch"),
-        ] {
-            build.args(["--build-arg", &format!("{name}={value}")]);
-        }
-        // Nothing of the context is used: a small one is not copied for long.
-        output(build.arg("--file").arg(self.root.join("deploy/image/Dockerfile")).arg(self.root.join("deploy/image")))?;
+        final_stage(self.root, &self.scratch, NAME)?;
         let layout = self.layout();
         if layout.exists() {
             fs::remove_dir_all(&layout).map_err(|error| format!("remove {}: {error}", layout.display()))?;
@@ -199,10 +174,10 @@ impl Place<'_> {
         let check = |revision: &str, most: &str| {
             let mut command = self.packaging.python(self.tools);
             command.arg(self.root.join("tools/image/check_image.py")).arg(self.layout());
-            command.args([VERSION, revision, &self.committed("%cI"), most]);
+            command.args([VERSION, revision, &committed(self.root, "%cI"), most]);
             command
         };
-        let revision = self.committed("%H");
+        let revision = committed(self.root, "%H");
         summed_up("image", &mut check(&revision, BYTES_MAX))?;
         refused("a smaller limit", "and may have 1000000", output(&mut check(&revision, "1000000")))?;
         refused("another commit's image", "image.revision is", output(&mut check("elsewhere", BYTES_MAX)))
@@ -213,12 +188,8 @@ impl Place<'_> {
         self.scratch.join("layout")
     }
 
-    /// buildah with a storage of its own, so that the machine's is left alone.
     fn buildah(&self) -> Command {
-        let mut command = Command::new("buildah");
-        command.arg("--root").arg(self.scratch.join("storage")).arg("--runroot").arg(self.scratch.join("runroot"));
-        command.args(["--storage-driver", "vfs"]);
-        command
+        buildah(&self.scratch)
     }
 
     /// How many roots the image carries.
@@ -228,6 +199,53 @@ impl Place<'_> {
         say(&format!("{ROOTS} has {count} roots"));
         Ok(count)
     }
+}
+
+/// A fact of the commit that is checked out; outside git, the beginning of time.
+pub(crate) fn committed(root: &Path, fact: &str) -> String {
+    let mut git = Command::new("git");
+    let told = text(git.args(["log", "-1", &format!("--format={fact}")]).current_dir(root));
+    told.map_or_else(|_| "0".to_owned(), |told| told.trim().to_owned())
+}
+
+/// Builds the Dockerfile's final stage, with `scratch/rootfs` standing in for the stage that compiles.
+pub(crate) fn final_stage(root: &Path, scratch: &Path, name: &str) -> Result<(), String> {
+    let mut build = buildah(scratch);
+    build.args(["bud", "--isolation", "chroot", "--target", "final", "--tag", name]);
+    build.args(["--timestamp", &committed(root, "%ct")]);
+    build.arg("--build-context").arg(format!("build={}", scratch.display()));
+    for (name, value) in [
+        ("VERSION", VERSION),
+        ("REVISION", &committed(root, "%H")),
+        ("CREATED", &committed(root, "%cI")),
+        ("SOURCE", "https://example.com/zonewatch"),
+    ] {
+        build.args(["--build-arg", &format!("{name}={value}")]);
+    }
+    // Nothing of the context is used: a small one is not copied for long.
+    output(build.arg("--file").arg(root.join("deploy/image/Dockerfile")).arg(root.join("deploy/image")))?;
+    Ok(())
+}
+
+/// buildah with a storage of its own, so that the machine's is left alone.
+pub(crate) fn buildah(scratch: &Path) -> Command {
+    let mut command = Command::new("buildah");
+    command.arg("--root").arg(scratch.join("storage")).arg("--runroot").arg(scratch.join("runroot"));
+    command.args(["--storage-driver", "vfs"]);
+    command
+}
+
+/// `name version` of every crate that cargo links into the program.
+pub(crate) fn linked(root: &Path) -> Result<Vec<String>, String> {
+    let host = text(Command::new("rustc").arg("-vV"))?;
+    let host = host.lines().find_map(|line| line.strip_prefix("host: ")).unwrap_or_default().to_owned();
+    let mut tree = Command::new("cargo");
+    tree.args(["tree", "--locked", "--package", "zonewatch", "--edges", "normal,no-proc-macro"]);
+    tree.args(["--target", &host, "--prefix", "none", "--format", "{p}"]).current_dir(root);
+    let mut names: Vec<String> = text(&mut tree)?.lines().filter_map(crate_name).collect();
+    names.sort();
+    names.dedup();
+    Ok(names)
 }
 
 /// `name version` of a line of `cargo tree`, unless it is of this workspace.

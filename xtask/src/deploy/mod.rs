@@ -9,3 +9,4 @@ pub(crate) mod generated;
 pub(crate) mod image;
 pub(crate) mod infra;
 pub(crate) mod kubernetes;
+pub(crate) mod release;

@@ -1,7 +1,7 @@
 //! Facts to one JSON line: the same input gives the same bytes.
 //!
 //! `docs/records.md` describes every field of the three schemas. A writer appends to a buffer that the caller reuses; what
-//! repeats from query to query is rendered once ([`memo`]), which changes how fast a line is written, never what it says.
+//! repeats from query to query is rendered once (`memo.rs`), which changes how fast a line is written, never what it says.
 
 mod answer;
 mod ecs;

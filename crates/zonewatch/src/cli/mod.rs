@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 the run failed, 2 the command line or the configuration is wrong, 3 `--strict` found rejects.
 
 pub mod columns;
+pub mod cost;
 pub mod demo;
 pub mod doctor;
 pub mod health;
@@ -68,6 +69,8 @@ enum Command {
     Score(score::Args),
     /// Make realistic, labelled query logs: to files, or to a Kinesis stream
     Traffic(traffic::Args),
+    /// Say what a month costs, before anything is deployed
+    Cost(cost::Args),
 }
 
 const OVERVIEW: &str = "\
@@ -79,6 +82,7 @@ Zonewatch watches Amazon Route 53 hosted zones through their query logs.
     zonewatch replay --records out.ndjson LOG...        the enriched records of these logs
     zonewatch score queries.csv                         how unusual is each row of this table of times and values?
     zonewatch traffic --seconds 60 | zonewatch replay - what a minute of made-up traffic looks like
+    zonewatch cost --queries-per-day 100M --zones 100   what would a month on AWS cost?
 
   With AWS
     zonewatch worker --config zonewatch.toml --check    is the configuration sound?
@@ -106,6 +110,7 @@ pub fn main() -> ExitCode {
         Some(Command::Replay(args)) => replay::run(args),
         Some(Command::Score(args)) => score::run(&args),
         Some(Command::Traffic(args)) => traffic::run(args),
+        Some(Command::Cost(args)) => cost::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -70,7 +70,8 @@ pub struct Args {
     quiet: bool,
 }
 
-fn schema(text: &str) -> Result<Schema, String> {
+/// A schema by its name.
+pub fn schema(text: &str) -> Result<Schema, String> {
     match text {
         "ecs" => Ok(Schema::Ecs),
         "ocsf" => Ok(Schema::Ocsf),
