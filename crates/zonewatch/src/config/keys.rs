@@ -92,6 +92,8 @@ pub const KEYS: &[Key] = keys! {
     "limits.metric_zones_max" Whole(0, 10_000, "zones");
     "http.operations" Address;
     "http.people" Address;
+    "http.token_file" Text;
+    "http.users_file" Text;
     "log.format" OneOf(&["text", "json"]);
     "log.level" Text;
 };

@@ -118,7 +118,8 @@ pub struct Decode {
 pub struct Enrich {
     /// Network databases (`.mmdb`: country, city or ASN), each replaced in the running process when its file is.
     pub databases: Vec<PathBuf>,
-    /// Seconds between two looks whether such a file, or that of `detect.tuning`, was replaced.
+    /// Seconds between two looks whether such a file, or another that is followed (`detect.tuning`, `http.token_file`,
+    /// `http.users_file`), was replaced.
     pub reload_secs: u64,
     /// Hosted zone id → zone name, for log groups that do not carry the name.
     pub zones: BTreeMap<String, String>,
@@ -221,6 +222,12 @@ pub struct Http {
     pub operations: SocketAddr,
     /// The status page and its API.
     pub people: SocketAddr,
+    /// A file of tokens that open the page to programs, replaced in the running process when it is; empty: none.
+    #[serde(with = "optional_path")]
+    pub token_file: Option<PathBuf>,
+    /// A file of users and bcrypt hashes of their passwords, which open the page to browsers, replaced likewise; empty: none.
+    #[serde(with = "optional_path")]
+    pub users_file: Option<PathBuf>,
 }
 
 /// The log on standard error.
@@ -321,7 +328,12 @@ impl Default for Limits {
 
 impl Default for Http {
     fn default() -> Self {
-        Self { operations: ([127, 0, 0, 1], 9464).into(), people: ([127, 0, 0, 1], 9465).into() }
+        Self {
+            operations: ([127, 0, 0, 1], 9464).into(),
+            people: ([127, 0, 0, 1], 9465).into(),
+            token_file: None,
+            users_file: None,
+        }
     }
 }
 
