@@ -31,6 +31,8 @@ mod observers;
 mod outlet;
 mod pipeline;
 mod printable;
+#[cfg(test)]
+mod privacy_test;
 mod quarantine;
 mod reader;
 mod reference;

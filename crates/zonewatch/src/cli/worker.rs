@@ -346,11 +346,15 @@ mod tests {
     use super::*;
 
     fn checked(text: &str) -> Result<(), Failure> {
+        checked_with(false, text)
+    }
+
+    fn checked_with(insecure: bool, text: &str) -> Result<(), Failure> {
         // Tests run side by side in one process.
         let name = format!("zonewatch-check-{}-{}.toml", std::process::id(), text.len());
         let path = std::env::temp_dir().join(name);
         std::fs::write(&path, text).unwrap();
-        let outcome = run(Args { config: Some(path.clone()), check: true, no_create: false, insecure: false });
+        let outcome = run(Args { config: Some(path.clone()), check: true, no_create: false, insecure });
         std::fs::remove_file(&path).unwrap();
         outcome
     }
@@ -368,6 +372,17 @@ mod tests {
         assert!(two.message.starts_with("the configuration has 2 faults\n  "), "{two:?}");
         let database = checked("[source]\nstream = 'logs'\n[enrich]\ndatabases = ['/nowhere.mmdb']").unwrap_err();
         assert!(database.code == 2 && database.message.contains("/nowhere.mmdb"), "{database:?}");
+    }
+
+    #[test]
+    fn the_page_is_not_shown_to_everybody_by_mistake() {
+        let exposed = "[source]\nstream = 'logs'\n[http]\npeople = '0.0.0.0:0'\n";
+        let refused = checked(exposed).unwrap_err();
+        assert!(refused.code == 2 && refused.message.contains("http.people = \"0.0.0.0:0\": everybody"), "{refused:?}");
+        assert_eq!(checked_with(true, exposed), Ok(()));
+        let unread = checked(&format!("{exposed}token_file = '/nowhere/secret-by-mistake'")).unwrap_err();
+        assert!(unread.message.starts_with("read the file of http.token_file: "), "{unread:?}");
+        assert!(unread.code == 2 && !unread.message.contains("secret-by-mistake"), "{unread:?}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -32,6 +32,7 @@ pub struct Config {
     pub records: Records,
     pub quarantine: Quarantine,
     pub detect: Detect,
+    pub privacy: Privacy,
     pub limits: Limits,
     pub http: Http,
     pub log: Log,
@@ -201,6 +202,16 @@ pub struct Detect {
     pub baselines: Option<PathBuf>,
 }
 
+/// How much of the addresses of resolvers and client subnets anybody is to see.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Privacy {
+    /// Bits of an IPv4 address that are kept, everywhere; 32: all.
+    pub ipv4_prefix: u8,
+    /// Bits of an IPv6 address that are kept, everywhere; 128: all.
+    pub ipv6_prefix: u8,
+}
+
 /// What the process may hold and show.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -317,6 +328,12 @@ impl Default for Detect {
             tuning: None,
             baselines: None,
         }
+    }
+}
+
+impl Default for Privacy {
+    fn default() -> Self {
+        Self { ipv4_prefix: 32, ipv6_prefix: 128 }
     }
 }
 
