@@ -104,24 +104,27 @@ module "worker" {
   source = "./modules/worker"
   count  = var.workers_on == "ecs" ? 1 : 0
 
-  name                    = var.name
-  image                   = var.image
-  architecture            = var.architecture
-  cpu                     = var.cpu
-  memory_mib              = var.memory_mib
-  workers_min             = var.workers_min
-  workers_max             = var.workers_max
-  spot                    = var.spot
-  cluster_name            = var.cluster_name
-  vpc_id                  = local.vpc_id
-  subnet_ids              = local.subnet_ids
-  assign_public_ip        = var.public_workers
-  scraper_security_groups = var.scraper_security_groups
-  settings                = module.program.settings
-  more_settings           = var.settings
-  policy_json             = module.program.policy_json
-  logs_kms_key_arn        = var.logs_kms_key_arn
-  tags                    = local.tags
+  name                     = var.name
+  image                    = var.image
+  architecture             = var.architecture
+  cpu                      = var.cpu
+  memory_mib               = var.memory_mib
+  workers_min              = var.workers_min
+  workers_max              = var.workers_max
+  spot                     = var.spot
+  cluster_name             = var.cluster_name
+  vpc_id                   = local.vpc_id
+  subnet_ids               = local.subnet_ids
+  assign_public_ip         = var.public_workers
+  scraper_security_groups  = var.scraper_security_groups
+  page_secrets             = var.page_secrets
+  page_secrets_kms_key_arn = var.page_secrets_kms_key_arn
+  page_security_groups     = var.page_security_groups
+  settings                 = module.program.settings
+  more_settings            = var.settings
+  policy_json              = module.program.policy_json
+  logs_kms_key_arn         = var.logs_kms_key_arn
+  tags                     = local.tags
 }
 
 module "kubernetes_role" {

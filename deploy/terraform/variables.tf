@@ -259,6 +259,29 @@ variable "scraper_security_groups" {
   default     = {}
 }
 
+variable "page_secrets" {
+  description = "Credentials of the status page: ZONEWATCH_HTTP_TOKENS, ZONEWATCH_HTTP_USERS or both, each to the ARN of a Secrets Manager secret (or of one of its keys). Empty: the page is on the worker's own loopback only."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for name, secret in var.page_secrets : contains(["ZONEWATCH_HTTP_TOKENS", "ZONEWATCH_HTTP_USERS"], name) && can(regex("^arn:aws[a-z-]*:secretsmanager:", secret))])
+    error_message = "Names are ZONEWATCH_HTTP_TOKENS and ZONEWATCH_HTTP_USERS, values ARNs of secrets."
+  }
+}
+
+variable "page_secrets_kms_key_arn" {
+  description = "Your own KMS key of those secrets. Null: AWS's."
+  type        = string
+  default     = null
+}
+
+variable "page_security_groups" {
+  description = "Security groups whose members may reach the status page, by any name of your own: a load balancer that has TLS."
+  type        = map(string)
+  default     = {}
+}
+
 # Alarms and page
 
 variable "alarm_emails" {

@@ -15,6 +15,7 @@ mod line;
 pub mod name;
 mod networks;
 mod operators;
+mod privacy;
 mod query;
 mod record;
 mod reject;
@@ -27,6 +28,7 @@ mod testing;
 mod time;
 
 pub use enrich::{Edge, Enricher, Facts, Network, Reference, ReferenceError, same};
+pub use privacy::{Privacy, Veil};
 pub use query::{Answer, Form, Query, QueryType, ResolverFields, ResponseCode, Source, Subnet, Transport};
 pub use record::{Decoded, Decoder, Limits};
 pub use reject::{BytesForm, Reason, Reject, Visit};

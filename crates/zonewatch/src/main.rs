@@ -33,6 +33,8 @@ mod outgoing;
 mod outlet;
 mod pipeline;
 mod printable;
+#[cfg(test)]
+mod privacy_test;
 mod quarantine;
 mod reader;
 mod reference;

@@ -6,14 +6,14 @@
 use crate::config::{Config, Records};
 use crate::filter::{Filter, LeftOut};
 use crate::lines::Lines;
-use crate::quarantine;
+use crate::quarantine::{self, Kept};
 use crate::telemetry::BOUNDS_SECS;
 use cloud::Record;
 use detect::message::Constants;
 use detect::summary::Summary;
 use detect::{Asked, Digest, Tally};
 use dnslog::schema::{Place, Writer};
-use dnslog::{BytesForm, Decoder, Enricher, Limits, Query, Reason, Reference, Reject, Source, Visit};
+use dnslog::{BytesForm, Decoder, Enricher, Limits, Privacy, Query, Reason, Reference, Reject, Source, Veil, Visit};
 use std::sync::Arc;
 
 /// What the stage needs of the configuration. One for all tasks.
@@ -23,6 +23,8 @@ pub struct Settings {
     /// `None`: nobody takes records, so none are written.
     writer: Option<Writer>,
     filter: Filter,
+    /// How much of an address anybody is to see; `None`: all.
+    privacy: Option<Privacy>,
     region: String,
     /// Which events are late, and what windows are.
     constants: Constants,
@@ -42,6 +44,7 @@ impl Settings {
             },
             writer: Some(Writer::new(schema, original)),
             filter: Filter::new(&config.records),
+            privacy: Privacy::new(config.privacy.ipv4_prefix, config.privacy.ipv6_prefix),
             region: region.to_owned(),
             constants: Constants { lateness_ms: config.detect.lateness_secs * 1000, ..Constants::default() },
             windows: false,
@@ -62,6 +65,11 @@ impl Settings {
     /// The same, but without records: metrics and the digest only.
     pub fn without_records(self) -> Self {
         Self { writer: None, ..self }
+    }
+
+    /// What the quarantine keeps of a reject: nobody knows where in it an address is.
+    fn kept(&self) -> Kept {
+        if self.privacy.is_some() { Kept::Place } else { Kept::Bytes }
     }
 
     fn place<'a>(&'a self, shard: &'a str, record: &'a Record) -> Place<'a> {
@@ -179,6 +187,7 @@ pub struct Observer {
     decoder: Decoder,
     enricher: Enricher,
     writer: Option<Writer>,
+    veil: Option<Veil>,
     reference: Arc<Reference>,
     fallback_id: String,
 }
@@ -189,7 +198,8 @@ impl Observer {
         let decoder = Decoder::new(settings.limits);
         let enricher = Enricher::new(reference.clone(), settings.seed);
         let writer = settings.writer.clone();
-        Self { settings, decoder, enricher, writer, reference, fallback_id: String::new() }
+        let veil = settings.privacy.map(Veil::new);
+        Self { settings, decoder, enricher, writer, veil, reference, fallback_id: String::new() }
     }
 
     /// Takes new reference data, if it is other than the last.
@@ -217,13 +227,14 @@ impl Observer {
         observed.counts.bytes += record.data.len() as u64;
         let (bytes, form) = (record.data.as_ref(), BytesForm::Raw);
         let reject = Reject { reason, event_index: None, event_id: "", offset: 0, form, bytes };
-        quarantine::push(&mut observed.rejects, &Source::default(), &self.settings.place(shard, record), &reject);
+        let (place, kept) = (self.settings.place(shard, record), self.settings.kept());
+        quarantine::push(&mut observed.rejects, &Source::default(), &place, &reject, kept);
     }
 
     fn decode(&mut self, shard: &str, record: &Record, arrival: Arrival, observed: &mut Observed) -> i64 {
-        let Self { settings, decoder, enricher, writer, fallback_id, .. } = self;
+        let Self { settings, decoder, enricher, writer, veil, fallback_id, .. } = self;
         let place = settings.place(shard, record);
-        let mut events = Events { settings, enricher, writer, fallback_id, place, arrival, observed, index: 0 };
+        let mut events = Events { settings, enricher, writer, veil, fallback_id, place, arrival, observed, index: 0 };
         let decoded = decoder.decode(&record.data, &mut events);
         let arrival_ms = events.place.arrival_ms;
         let counts = &mut observed.counts;
@@ -248,6 +259,7 @@ struct Events<'a> {
     settings: &'a Settings,
     enricher: &'a mut Enricher,
     writer: &'a mut Option<Writer>,
+    veil: &'a mut Option<Veil>,
     fallback_id: &'a mut String,
     place: Place<'a>,
     arrival: Arrival,
@@ -260,6 +272,9 @@ impl Visit for Events<'_> {
     fn query(&mut self, source: &Source<'_>, query: &Query<'_>) {
         let observed = &mut *self.observed;
         let facts = self.enricher.enrich(source, query);
+        // From here on nobody sees more of an address than is configured.
+        let veiled = self.veil.as_mut().map(|veil| veil.over(query));
+        let query = veiled.as_ref().unwrap_or(query);
         if self.arrival == Arrival::RunningMaximum {
             self.place.arrival_ms = self.place.arrival_ms.max(query.time_ms);
         }
@@ -307,13 +322,14 @@ impl Visit for Events<'_> {
                 form: BytesForm::Inflated,
                 bytes: query.original.as_bytes(),
             };
-            self.reject(source, &reject);
+            observed.counts.reject(reject.reason);
+            quarantine::push(&mut observed.rejects, source, &self.place, &reject, self.settings.kept());
         }
     }
 
     fn reject(&mut self, source: &Source<'_>, reject: &Reject<'_>) {
         self.observed.counts.reject(reject.reason);
-        quarantine::push(&mut self.observed.rejects, source, &self.place, reject);
+        quarantine::push(&mut self.observed.rejects, source, &self.place, reject, self.settings.kept());
     }
 
     fn control(&mut self, _source: &Source<'_>) {

@@ -56,16 +56,32 @@ pub struct Line<'a> {
     pub part: u32,
     /// How many parts the reject has.
     pub parts: u32,
+    /// How many bytes there were, if they were not kept for the sake of privacy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withheld_bytes: Option<usize>,
     /// The original bytes of this part, base64.
     pub data: Cow<'a, str>,
 }
 
+/// How much of a reject is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// All, so that it can be played again.
+    Bytes,
+    /// Why and where it was only: it may hold what nobody is to see.
+    Place,
+}
+
 /// Appends a reject to `lines`.
-pub fn push(lines: &mut Lines, source: &Source<'_>, place: &Place<'_>, reject: &Reject<'_>) {
-    let parts = reject.bytes.len().div_ceil(PART_BYTES_MAX).max(1);
+pub fn push(lines: &mut Lines, source: &Source<'_>, place: &Place<'_>, reject: &Reject<'_>, kept: Kept) {
+    let (all, withheld_bytes) = match kept {
+        Kept::Bytes => (reject.bytes, None),
+        Kept::Place => (&[][..], Some(reject.bytes.len())),
+    };
+    let parts = all.len().div_ceil(PART_BYTES_MAX).max(1);
     for part in 0..parts {
         let start = part * PART_BYTES_MAX;
-        let bytes = &reject.bytes[start..reject.bytes.len().min(start + PART_BYTES_MAX)];
+        let bytes = &all[start..all.len().min(start + PART_BYTES_MAX)];
         let line = Line {
             reason: reject.reason.as_str().into(),
             // A capture may claim any name; an input's is its path.
@@ -84,6 +100,7 @@ pub fn push(lines: &mut Lines, source: &Source<'_>, place: &Place<'_>, reject: &
             offset: reject.offset + start,
             part: part as u32,
             parts: parts as u32,
+            withheld_bytes,
             data: BASE64.encode(bytes).into(),
         };
         let write = |out: &mut Vec<u8>| {
@@ -219,6 +236,10 @@ mod tests {
     use dnslog::Reason;
 
     fn reject(bytes: &[u8]) -> Lines {
+        reject_keeping(Kept::Bytes, bytes)
+    }
+
+    fn reject_keeping(kept: Kept, bytes: &[u8]) -> Lines {
         let mut lines = Lines::default();
         let source = Source { owner: "123456789012", log_group: "/aws/route53/example.com", ..Source::default() };
         let place = Place { shard: "shardId-000000000000", sequence_number: "495", arrival_ms: 7, ..Place::default() };
@@ -230,7 +251,7 @@ mod tests {
             form: BytesForm::Inflated,
             bytes,
         };
-        push(&mut lines, &source, &place, &reject);
+        push(&mut lines, &source, &place, &reject, kept);
         lines
     }
 
@@ -278,8 +299,18 @@ mod tests {
             form: BytesForm::Raw,
             bytes: &[0; PART_BYTES_MAX],
         };
-        push(&mut lines, &source, &place, &reject);
+        push(&mut lines, &source, &place, &reject, Kept::Bytes);
         assert_eq!(lines.count(), 1);
+    }
+
+    #[test]
+    fn what_nobody_is_to_see_is_not_kept() {
+        let lines = reject_keeping(Kept::Place, &[b'x'; 2_000_000]);
+        let text = lines.text();
+        let line: Line<'_> = serde_json::from_slice(&text).expect("one line");
+        assert_eq!((line.reason.as_ref(), line.offset, line.parts), ("field_count", 100, 1));
+        assert_eq!((line.withheld_bytes, line.data.as_ref()), (Some(2_000_000), ""));
+        assert_eq!(line.into_record().expect("base64"), b"", "it is rejected again, as empty");
     }
 
     #[tokio::test]

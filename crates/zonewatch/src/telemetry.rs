@@ -24,6 +24,7 @@ pub use shard_series::{ShardSeries, ShardView};
 pub use told::{count_findings, count_told};
 pub use zone_labels::ZoneLabels;
 
+use crate::http::{Listener, Refusal};
 use metrics::Unit;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use std::collections::BTreeMap;
@@ -152,6 +153,8 @@ metrics_table! {
         "Bytes of data that may be held before reading waits (limits.held_bytes_max).";
     DATABASE_LOADS_TOTAL = "zonewatch_database_loads_total" Counter Count ["outcome"]
         "Network database files read, by outcome; after a failure the last good file stays in use.";
+    HTTP_REFUSALS_TOTAL = "zonewatch_http_refusals_total" Counter Count ["listener", "reason"]
+        "Requests and connections over HTTP that were refused or cut, by listener and reason.";
     BUILD_INFO = "zonewatch_build_info" Gauge Count ["version"]
         "Always 1; the label says which version runs.";
 }
@@ -208,6 +211,12 @@ fn describe() {
     }
     for reason in dnslog::Reason::ALL {
         metrics::counter!(REJECTS_TOTAL, "reason" => reason.as_str()).absolute(0);
+    }
+    for listener in Listener::ALL {
+        for refusal in Refusal::ALL {
+            let labels = [("listener", listener.as_str()), ("reason", refusal.as_str())];
+            metrics::counter!(HTTP_REFUSALS_TOTAL, &labels).absolute(0);
+        }
     }
     metrics::gauge!(BUILD_INFO, "version" => env!("CARGO_PKG_VERSION")).set(1.0);
 }

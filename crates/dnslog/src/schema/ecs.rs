@@ -25,7 +25,7 @@ pub(super) fn write(writer: &mut Writer, event: &Event<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(b",\"denied\"");
     }
     out.push(b']');
-    if writer.original {
+    if writer.original && !query.original.is_empty() {
         put(out, b",\"original\":\"", query.original);
     }
     dns(event, out);

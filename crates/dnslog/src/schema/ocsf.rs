@@ -59,7 +59,7 @@ pub(super) fn write(writer: &mut Writer, event: &Event<'_>, out: &mut Vec<u8>) {
     text(out, event.id());
     out.extend_from_slice(end);
     unmapped(event, out);
-    if writer.original {
+    if writer.original && !query.original.is_empty() {
         put(out, b",\"raw_data\":\"", query.original);
     }
     out.extend_from_slice(b"}\n");

@@ -4,7 +4,7 @@ use super::Failure;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::demo::{self, Demo};
-use crate::http;
+use crate::http::{self, Guard};
 use crate::telemetry::{self, Exposition};
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -89,8 +89,10 @@ async fn work(args: Args, exposition: Exposition) -> Result<(), Failure> {
 
     let (stop, stopped) = watch::channel(false);
     let (view, fleet) = (Arc::clone(&demo.pipeline.view), demo.pipeline.fleet.clone());
-    tokio::spawn(http::serve(operations, http::operations(exposition, demo.ready()), stopped.clone()));
-    tokio::spawn(http::serve(people, http::people(view, fleet, demo.ready()), stopped));
+    let (metrics_page, page_and_api) =
+        (http::operations(exposition, demo.ready()), http::people(view, fleet, demo.ready()));
+    tokio::spawn(http::serve(operations, metrics_page, Guard::operations(), stopped.clone()));
+    tokio::spawn(http::serve(people, page_and_api, Guard::open(), stopped));
     say(&welcome(&args, page, metrics, &labels, now_ms));
 
     let lasts = async {

@@ -4,10 +4,11 @@ use super::Failure;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::follow::follow;
+use crate::http::{self, Guard};
 use crate::pipeline::{self, Parts, Windows};
 use crate::supervisor::{self, Fatal, Supervisor};
 use crate::telemetry::{self, Exposition};
-use crate::{baselines, http, reference, tuning};
+use crate::{baselines, reference, tuning};
 use cloud::aws::Clients;
 use cloud::{Call, Create, DeliveryStream, Error, Snapshots as _, Stream};
 use detect::detector::Baselines;
@@ -42,13 +43,20 @@ pub struct Args {
     /// Do not create a missing lease table; the same as leases.create = false
     #[arg(long)]
     no_create: bool,
+    /// Let the status page listen beyond loopback although nobody has to show who they are
+    #[arg(long)]
+    insecure: bool,
 }
 
 /// Runs until a signal ends it.
 pub fn run(args: Args) -> Result<(), Failure> {
-    let Args { config: file, check, no_create } = args;
+    let Args { config: file, check, no_create, insecure } = args;
     let mut config = config::load(file.as_deref(), environment()).map_err(|faults| unsound(&faults.0))?;
-    let faults = config::worker_faults(&config);
+    let mut faults = config::worker_faults(&config);
+    let sources = http::Sources::new(&config.http, environment());
+    if !insecure {
+        faults.extend(sources.fault(&config.http));
+    }
     if !faults.is_empty() {
         return Err(unsound(&faults));
     }
@@ -57,6 +65,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
         reference::load(&config.enrich).map_err(Failure::usage)?;
         tuning::load(config.detect.tuning.as_deref()).map_err(Failure::usage)?;
         baselines::load(config.detect.baselines.as_deref()).map_err(Failure::usage)?;
+        sources.load().map_err(Failure::usage)?;
         let _ = writeln!(std::io::stdout(), "the configuration is sound");
         return Ok(());
     }
@@ -64,7 +73,7 @@ pub fn run(args: Args) -> Result<(), Failure> {
     let exposition = Exposition::install().map_err(Failure::run)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::run(format!("start the runtime: {error}")))?;
-    let outcome = runtime.block_on(work(config, exposition));
+    let outcome = runtime.block_on(work(config, sources, exposition));
     // A read of a database under way must not hold up the end.
     runtime.shutdown_background();
     outcome
@@ -80,12 +89,13 @@ pub(super) fn unsound(faults: &[String]) -> Failure {
     Failure::usage(format!("the configuration has {what}\n  {}", faults.join("\n  ")))
 }
 
-async fn work(config: Config, exposition: Exposition) -> Result<(), Failure> {
+async fn work(config: Config, sources: http::Sources, exposition: Exposition) -> Result<(), Failure> {
     let mut signals = Signals::new().map_err(|error| Failure::run(format!("listen for signals: {error}")))?;
     let operations = http::bind(config.http.operations, "http.operations").await.map_err(Failure::run)?;
     let people = http::bind(config.http.people, "http.people").await.map_err(Failure::run)?;
     let reference = reference::follow(config.enrich.clone()).map_err(Failure::usage)?;
     let judged = Judged::load(&config).map_err(Failure::usage)?;
+    let guard = guard(&config, sources)?;
 
     let Reached { clients, records, quarantine, windows } = tokio::select! {
         reached = reach(&config, judged) => reached?,
@@ -123,8 +133,13 @@ async fn work(config: Config, exposition: Exposition) -> Result<(), Failure> {
     let ready = pipeline::readiness(supervisor.board());
     let shown = (operations.local_addr(), people.local_addr());
     let listeners = [
-        tokio::spawn(http::serve(operations, http::operations(exposition, Arc::clone(&ready)), stopped.clone())),
-        tokio::spawn(http::serve(people, http::people(pipeline.view, pipeline.fleet.clone(), ready), stopped)),
+        tokio::spawn(http::serve(
+            operations,
+            http::operations(exposition, Arc::clone(&ready)),
+            Guard::operations(),
+            stopped.clone(),
+        )),
+        tokio::spawn(http::serve(people, http::people(pipeline.view, pipeline.fleet.clone(), ready), guard, stopped)),
     ];
     if let Some(fleet) = pipeline.fleet {
         tokio::spawn(async move { fleet.publish().await });
@@ -137,6 +152,19 @@ async fn work(config: Config, exposition: Exposition) -> Result<(), Failure> {
     stop.send_replace(true);
     let _ = tokio::time::timeout(LAST_ANSWERS_MAX, futures_util::future::join_all(listeners)).await;
     outcome
+}
+
+/// What stands before the status page.
+fn guard(config: &Config, sources: http::Sources) -> Result<Guard, Failure> {
+    if !sources.is_empty() {
+        let credentials = sources.follow(Duration::from_secs(config.enrich.reload_secs)).map_err(Failure::usage)?;
+        return Ok(Guard::keyed(http::Keys::new(credentials)));
+    }
+    if !config.http.people.ip().is_loopback() {
+        let people = config.http.people;
+        warn!(%people, "INSECURE: whoever reaches this address reads query names and addresses (--insecure)");
+    }
+    Ok(Guard::open())
 }
 
 /// Renewals have connections of their own, on the runtime that makes them.
@@ -332,11 +360,15 @@ mod tests {
     use super::*;
 
     fn checked(text: &str) -> Result<(), Failure> {
+        checked_with(false, text)
+    }
+
+    fn checked_with(insecure: bool, text: &str) -> Result<(), Failure> {
         // Tests run side by side in one process.
         let name = format!("zonewatch-check-{}-{}.toml", std::process::id(), text.len());
         let path = std::env::temp_dir().join(name);
         std::fs::write(&path, text).unwrap();
-        let outcome = run(Args { config: Some(path.clone()), check: true, no_create: false });
+        let outcome = run(Args { config: Some(path.clone()), check: true, no_create: false, insecure });
         std::fs::remove_file(&path).unwrap();
         outcome
     }
@@ -354,6 +386,17 @@ mod tests {
         assert!(two.message.starts_with("the configuration has 2 faults\n  "), "{two:?}");
         let database = checked("[source]\nstream = 'logs'\n[enrich]\ndatabases = ['/nowhere.mmdb']").unwrap_err();
         assert!(database.code == 2 && database.message.contains("/nowhere.mmdb"), "{database:?}");
+    }
+
+    #[test]
+    fn the_page_is_not_shown_to_everybody_by_mistake() {
+        let exposed = "[source]\nstream = 'logs'\n[http]\npeople = '0.0.0.0:0'\n";
+        let refused = checked(exposed).unwrap_err();
+        assert!(refused.code == 2 && refused.message.contains("http.people = \"0.0.0.0:0\": everybody"), "{refused:?}");
+        assert_eq!(checked_with(true, exposed), Ok(()));
+        let unread = checked(&format!("{exposed}token_file = '/nowhere/secret-by-mistake'")).unwrap_err();
+        assert!(unread.message.starts_with("read the file of http.token_file: "), "{unread:?}");
+        assert!(unread.code == 2 && !unread.message.contains("secret-by-mistake"), "{unread:?}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -87,11 +87,15 @@ pub const KEYS: &[Key] = keys! {
     "detect.findings_delivery_stream" Name(0, 64);
     "detect.tuning" Text;
     "detect.baselines" Text;
+    "privacy.ipv4_prefix" Whole(0, 32, "bits");
+    "privacy.ipv6_prefix" Whole(0, 128, "bits");
     "limits.held_bytes_max" Whole(32 << 20, 1 << 40, "bytes");
     "limits.epoch_bytes_max" Whole(1 << 20, 1 << 30, "bytes");
     "limits.metric_zones_max" Whole(0, 10_000, "zones");
     "http.operations" Address;
     "http.people" Address;
+    "http.token_file" Text;
+    "http.users_file" Text;
     "log.format" OneOf(&["text", "json"]);
     "log.level" Text;
 };

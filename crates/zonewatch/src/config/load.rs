@@ -2,6 +2,7 @@
 
 use super::keys::{self, KEYS, Permitted};
 use super::{Config, rules};
+use crate::http::{TOKENS_VARIABLE, USERS_VARIABLE};
 use crate::nearest::nearest;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,8 +19,11 @@ impl fmt::Display for Faults {
     }
 }
 
-/// Variables that begin like ours and are no configuration: our own tests', and the command line's.
-const OTHER_VARIABLES: [&str; 4] = ["ZONEWATCH_BIN", "ZONEWATCH_TOOLS", "ZONEWATCH_SEEDS", "ZONEWATCH_CONFIG"];
+/// Variables that begin like ours and are no configuration: our own tests', the command line's, and secrets.
+const OTHER_VARIABLES: [&str; 6] =
+    ["ZONEWATCH_BIN", "ZONEWATCH_TOOLS", "ZONEWATCH_SEEDS", "ZONEWATCH_CONFIG", TOKENS_VARIABLE, USERS_VARIABLE];
+/// What stands here may be a secret by mistake, and is not repeated.
+const UNSHOWN: [&str; 2] = ["http.token_file", "http.users_file"];
 const PREFIX: &str = "ZONEWATCH_";
 
 /// Reads and checks the configuration: defaults, then `file`, then `variables` (the environment).
@@ -107,6 +111,7 @@ impl Loading {
             self.faults.push(format!("{place}: unknown key {name}; {hint}"));
             return;
         };
+        let shown = |value: &Value| if UNSHOWN.contains(&name) { name.to_owned() } else { shown(value) };
         if !key.permitted.allows(&value) {
             self.faults.push(format!("{place}: {}: must be {}", shown(&value), key.permitted));
             return;
@@ -305,6 +310,16 @@ mod tests {
         ] {
             assert_eq!(from_variables(&[(variable, text)]), Err(vec![fault.to_owned()]));
         }
+    }
+
+    #[test]
+    fn a_secret_at_the_wrong_place_is_not_repeated() {
+        let (secret, variable) = ("correct-horse-battery-staple", "ZONEWATCH_HTTP__TOKEN");
+        let text = format!("[http]\ntoken = '{secret}'\nusers = ['{secret}']\ntoken_file = ['{secret}']");
+        let faults = from_text(&text).unwrap_err();
+        assert!(faults.len() == 3 && faults[0].contains("unknown key http.token; did you mean"), "{faults:?}");
+        let faults = [faults, from_variables(&[(variable, secret), ("ZONEWATCH_HTTP_TOKEN", secret)]).unwrap_err()];
+        assert!(faults[1].len() == 2 && !format!("{faults:?}").contains(secret), "{faults:?}");
     }
 
     #[test]

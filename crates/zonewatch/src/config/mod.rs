@@ -32,6 +32,7 @@ pub struct Config {
     pub records: Records,
     pub quarantine: Quarantine,
     pub detect: Detect,
+    pub privacy: Privacy,
     pub limits: Limits,
     pub http: Http,
     pub log: Log,
@@ -118,7 +119,8 @@ pub struct Decode {
 pub struct Enrich {
     /// Network databases (`.mmdb`: country, city or ASN), each replaced in the running process when its file is.
     pub databases: Vec<PathBuf>,
-    /// Seconds between two looks whether such a file, or that of `detect.tuning`, was replaced.
+    /// Seconds between two looks whether such a file, or another that is followed (`detect.tuning`, `http.token_file`,
+    /// `http.users_file`), was replaced.
     pub reload_secs: u64,
     /// Hosted zone id → zone name, for log groups that do not carry the name.
     pub zones: BTreeMap<String, String>,
@@ -200,6 +202,16 @@ pub struct Detect {
     pub baselines: Option<PathBuf>,
 }
 
+/// How much of the addresses of resolvers and client subnets anybody is to see.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Privacy {
+    /// Bits of an IPv4 address that are kept, everywhere; 32: all.
+    pub ipv4_prefix: u8,
+    /// Bits of an IPv6 address that are kept, everywhere; 128: all.
+    pub ipv6_prefix: u8,
+}
+
 /// What the process may hold and show.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -221,6 +233,12 @@ pub struct Http {
     pub operations: SocketAddr,
     /// The status page and its API.
     pub people: SocketAddr,
+    /// A file of tokens that open the page to programs, replaced in the running process when it is; empty: none.
+    #[serde(with = "optional_path")]
+    pub token_file: Option<PathBuf>,
+    /// A file of users and bcrypt hashes of their passwords, which open the page to browsers, replaced likewise; empty: none.
+    #[serde(with = "optional_path")]
+    pub users_file: Option<PathBuf>,
 }
 
 /// The log on standard error.
@@ -313,6 +331,12 @@ impl Default for Detect {
     }
 }
 
+impl Default for Privacy {
+    fn default() -> Self {
+        Self { ipv4_prefix: 32, ipv6_prefix: 128 }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self { held_bytes_max: 512 << 20, epoch_bytes_max: 16 << 20, metric_zones_max: 500 }
@@ -321,7 +345,12 @@ impl Default for Limits {
 
 impl Default for Http {
     fn default() -> Self {
-        Self { operations: ([127, 0, 0, 1], 9464).into(), people: ([127, 0, 0, 1], 9465).into() }
+        Self {
+            operations: ([127, 0, 0, 1], 9464).into(),
+            people: ([127, 0, 0, 1], 9465).into(),
+            token_file: None,
+            users_file: None,
+        }
     }
 }
 

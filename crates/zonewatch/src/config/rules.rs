@@ -44,12 +44,6 @@ pub fn faults(config: &Config) -> Vec<(&'static str, String)> {
         "http.people",
         "must be another address than http.operations",
     );
-    fault(
-        !http.people.ip().is_loopback(),
-        "http.people",
-        "the status page has no authentication yet, so it listens on loopback only (127.0.0.1 or [::1]): put a proxy that \
-         authenticates in front of it",
-    );
     if let Err(error) = telemetry::filter(&config.log.level) {
         faults.push(("log.level", format!("must be filter directives such as info or zonewatch=debug: {error}")));
     }
@@ -125,7 +119,6 @@ mod tests {
             (vec![("QUARANTINE__FILE", "q"), ("QUARANTINE__DELIVERY_STREAM", "q")], "kept in one place"),
             (vec![("LIMITS__HELD_BYTES_MAX", "33554432"), ("LIMITS__EPOCH_BYTES_MAX", "33554432")], "at most half"),
             (vec![("HTTP__PEOPLE", "127.0.0.1:9464")], "another address"),
-            (vec![("HTTP__PEOPLE", "0.0.0.0:9465")], "no authentication yet"),
             (vec![("LOG__LEVEL", "zonewatch=loud")], "filter directives"),
         ] {
             let faults = faulty_keys(&variables);

@@ -1,17 +1,27 @@
 //! Two listeners: operations (`/metrics`, `/healthz`, `/readyz`) and people (status page, its API).
 //!
-//! Nothing here changes anything: every path answers GET (and HEAD) only. The people listener shows query names, so it
-//! is for loopback until it can authenticate; the configuration refuses another address, and requests that name a
-//! foreign host are refused too, since any web page can point a name of its own at 127.0.0.1.
+//! Nothing here changes anything: every path answers GET (and HEAD) only. The people's listener shows names that were asked
+//! and who asked: beyond loopback it wants credentials. `docs/security.md` says who can reach what.
 
+mod attempts;
+mod credentials;
 mod findings;
+mod guard;
 mod html;
+mod keys;
+mod paced;
 mod page;
+mod peer;
+mod refusal;
 mod server;
 #[cfg(test)]
 mod tests;
 mod view;
 
+pub use credentials::{Sources, TOKENS_VARIABLE, USERS_VARIABLE};
+pub use guard::Guard;
+pub use keys::Keys;
+pub use refusal::{Listener, Refusal};
 pub use server::{bind, serve};
 pub use view::{Title, View};
 
@@ -19,21 +29,15 @@ use crate::fleet_views::FleetViews;
 use crate::telemetry::Exposition;
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, Request};
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::middleware::{self, Next};
+use axum::extract::Path;
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Answers whether coordination works: `Err` says what does not. A refusing sink is no reason to be unready; it raises
 /// an alert, and taking workers out would only make it worse.
 pub type Ready = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
-
-/// Everything of the page is our own file; nothing runs inline and nothing is loaded from elsewhere.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; \
-     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// What Prometheus and the orchestrator ask.
 pub fn operations(exposition: Exposition, ready: Ready) -> Router {
@@ -116,7 +120,6 @@ pub fn people(view: Arc<View>, fleet: Option<Arc<FleetViews>>, ready: Ready) -> 
         .fallback(|| async {
             nothing_here("/, /api/v1/zones, /api/v1/zones/{zone}, /api/v1/findings and /api/v1/fleet")
         })
-        .layer(middleware::from_fn(guarded))
 }
 
 const PLAIN: &str = "text/plain; charset=utf-8";
@@ -133,36 +136,4 @@ fn nothing_here(paths: &str) -> Response {
 fn without_windows() -> Response {
     let text = "no windows are computed by this worker: detect.enabled = true computes them, and findings with them\n";
     (StatusCode::NOT_FOUND, typed(PLAIN, text.to_owned())).into_response()
-}
-
-/// Refuses requests that name a foreign host, and sets the headers that keep browsers strict.
-async fn guarded(request: Request, next: Next) -> Response {
-    let host = request.headers().get(header::HOST).map(|host| host.to_str().unwrap_or("").to_owned());
-    let mut response = match host {
-        Some(host) if !is_own(&host) => {
-            let text =
-                "this page answers to localhost and to IP addresses only; a proxy has to set the Host header so\n";
-            (StatusCode::MISDIRECTED_REQUEST, typed(PLAIN, text.to_owned())).into_response()
-        }
-        _ => next.run(request).await,
-    };
-    for (name, value) in [
-        (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (header::CACHE_CONTROL, "no-store"),
-        (header::HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-    ] {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
-    response
-}
-
-/// Whether a Host header is one that no foreign web page can have: an address, or a name that is always this machine.
-fn is_own(host: &str) -> bool {
-    let name = match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
-    };
-    name.parse::<IpAddr>().is_ok() || name.eq_ignore_ascii_case("localhost")
 }

@@ -1,5 +1,8 @@
 //! Both listeners, asked over real sockets.
 
+mod access;
+mod limits;
+
 use super::*;
 use crate::clock::Clock;
 use crate::telemetry::{self, ShardSeries};
@@ -17,10 +20,18 @@ struct Served {
 }
 
 async fn start(router: Router) -> Served {
+    start_behind(Guard::open(), router).await
+}
+
+async fn start_behind(guard: Guard, router: Router) -> Served {
+    start_within(server::Limits::default(), guard, router).await
+}
+
+async fn start_within(limits: server::Limits, guard: Guard, router: Router) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = watch::channel(false);
-    Served { address, stop, task: tokio::spawn(serve(listener, router, stopped)) }
+    Served { address, stop, task: tokio::spawn(server::serve_within(limits, listener, router, guard, stopped)) }
 }
 
 impl Served {
@@ -68,7 +79,7 @@ async fn operations_answer_what_prometheus_and_the_orchestrator_ask() {
     let reason = Arc::new(std::sync::Mutex::new(None::<String>));
     let answer = Arc::clone(&reason);
     let ready: Ready = Arc::new(move || answer.lock().unwrap().clone().map_or(Ok(()), Err));
-    let served = start(operations(exposition, ready)).await;
+    let served = start_behind(Guard::operations(), operations(exposition, ready)).await;
 
     let metrics = served.ask("GET /metrics").await;
     assert!(
@@ -149,16 +160,6 @@ async fn a_page_of_a_foreign_name_gets_nothing() {
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{host}: {answer}");
         assert_eq!(answer.contains("a.test"), status == 200, "{host}");
     }
-}
-
-#[tokio::test]
-async fn a_head_over_the_limit_is_refused() {
-    let served = start(people(view(), None, ready())).await;
-    let answer = served.send(&format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "x".repeat(20_000))).await;
-    assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
-    let headers: String = (0..100).map(|at| format!("X{at}: x\r\n")).collect();
-    let answer = served.send(&format!("GET / HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n")).await;
-    assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
 }
 
 #[tokio::test]

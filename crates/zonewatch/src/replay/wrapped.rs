@@ -187,6 +187,7 @@ fn owned(line: &Line<'_>) -> Line<'static> {
         log_group: own(&line.log_group),
         log_stream: own(&line.log_stream),
         form: own(&line.form),
+        withheld_bytes: None,
         data: Cow::Borrowed(""),
         arrival: line.arrival,
         event_index: line.event_index,

@@ -1,4 +1,4 @@
-# What Fargate does before a worker runs: it fetches the image and opens the log.
+# What Fargate does before a worker runs: it fetches the image and the page's credentials, and opens the log.
 
 locals {
   # An image in ECR needs rights on its repository, another none.
@@ -55,6 +55,36 @@ data "aws_iam_policy_document" "execution" {
       resources = ["*"]
     }
   }
+}
+
+# The page's credentials, and no other secret; the worker's own role reads none.
+data "aws_iam_policy_document" "page" {
+  count = length(var.page_secrets) == 0 ? 0 : 1
+
+  statement {
+    sid     = "ReadPageCredentials"
+    actions = ["secretsmanager:GetSecretValue"]
+    # What follows an ARN's seventh part chooses a key of the secret.
+    resources = distinct([for secret in values(var.page_secrets) : join(":", slice(split(":", secret), 0, 7))])
+  }
+
+  dynamic "statement" {
+    for_each = var.page_secrets_kms_key_arn == null ? [] : [var.page_secrets_kms_key_arn]
+
+    content {
+      sid       = "DecryptPageCredentials"
+      actions   = ["kms:Decrypt"]
+      resources = [statement.value]
+    }
+  }
+}
+
+resource "aws_iam_role_policy" "page" {
+  count = length(var.page_secrets) == 0 ? 0 : 1
+
+  name   = "page"
+  role   = aws_iam_role.execution.id
+  policy = data.aws_iam_policy_document.page[0].json
 }
 
 resource "aws_iam_role" "execution" {

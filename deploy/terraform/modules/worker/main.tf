@@ -17,6 +17,8 @@ locals {
       ZONEWATCH_HTTP__OPERATIONS = "0.0.0.0:9464"
       ZONEWATCH_LOG__FORMAT      = "json"
     },
+    # Beyond loopback the page wants credentials; without them a worker refuses to start.
+    length(var.page_secrets) == 0 ? {} : { ZONEWATCH_HTTP__PEOPLE = "0.0.0.0:9465" },
     var.more_settings,
   )
 }
@@ -77,7 +79,7 @@ resource "aws_ecs_task_definition" "worker" {
     cpu_architecture        = var.architecture
   }
 
-  container_definitions = jsonencode([{
+  container_definitions = jsonencode([merge({
     name        = "worker"
     image       = var.image
     essential   = true
@@ -89,8 +91,11 @@ resource "aws_ecs_task_definition" "worker" {
     linuxParameters        = { capabilities = { drop = ["ALL"] } }
     # SIGTERM drains and hands every shard over within 10 s; a worker that is killed before its end costs seconds of
     # reading and some records delivered twice. Three times that is for a slow sink.
-    stopTimeout  = 30
-    portMappings = [{ containerPort = 9464, protocol = "tcp", name = "metrics" }]
+    stopTimeout = 30
+    portMappings = concat(
+      [{ containerPort = 9464, protocol = "tcp", name = "metrics" }],
+      length(var.page_secrets) == 0 ? [] : [{ containerPort = 9465, protocol = "tcp", name = "page" }],
+    )
     # Alive, not ready: a fleet whose sink is down must not be replaced, which would only move its shards about. The
     # first minute is for streams and tables that do not answer at once.
     healthCheck = {
@@ -111,7 +116,9 @@ resource "aws_ecs_task_definition" "worker" {
         max-buffer-size = "4m"
       }
     }
-  }])
+    }, length(var.page_secrets) == 0 ? {} : {
+    secrets = [for name in sort(keys(var.page_secrets)) : { name = name, valueFrom = var.page_secrets[name] }]
+  })])
 }
 
 resource "aws_ecs_service" "worker" {
@@ -160,7 +167,7 @@ resource "aws_ecs_service" "worker" {
     ignore_changes = [desired_count]
   }
 
-  depends_on = [aws_ecs_cluster_capacity_providers.this, aws_iam_role_policy.task, aws_iam_role_policy.execution]
+  depends_on = [aws_ecs_cluster_capacity_providers.this, aws_iam_role_policy.task, aws_iam_role_policy.execution, aws_iam_role_policy.page]
 }
 
 resource "aws_appautoscaling_target" "workers" {

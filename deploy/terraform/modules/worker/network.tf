@@ -1,4 +1,4 @@
-# Who may call whom: workers call AWS over HTTPS, and only who scrapes metrics calls them.
+# Who may call whom: workers call AWS over HTTPS, and only who scrapes metrics, or shows the page, calls them.
 
 resource "aws_security_group" "worker" {
   name_prefix = "${var.name}-worker-"
@@ -37,5 +37,16 @@ resource "aws_vpc_security_group_ingress_rule" "metrics" {
   ip_protocol                  = "tcp"
   from_port                    = 9464
   to_port                      = 9464
+  referenced_security_group_id = each.value
+}
+
+resource "aws_vpc_security_group_ingress_rule" "page" {
+  for_each = length(var.page_secrets) == 0 ? {} : var.page_security_groups
+
+  security_group_id            = aws_security_group.worker.id
+  description                  = "The status page, by a load balancer with TLS"
+  ip_protocol                  = "tcp"
+  from_port                    = 9465
+  to_port                      = 9465
   referenced_security_group_id = each.value
 }
