@@ -34,6 +34,7 @@ mod printable;
 mod quarantine;
 mod reader;
 mod reference;
+mod registry;
 mod replay;
 mod rollup_task;
 mod shard_task;

@@ -6,6 +6,7 @@
 
 use crate::config::rfc3339;
 use crate::finding_line;
+use crate::registry::{Registered, Registry};
 use crate::telemetry::ZoneLabels;
 use crate::window_line::{self, Closing};
 use detect::baseline::Signal;
@@ -25,11 +26,10 @@ const OVER_KEPT: usize = 200;
 /// A zone that nobody asked for so long is shown no more.
 const IDLE_MS: i64 = 86_400_000;
 
-/// Every task's, in the order in which they began.
-static ALIVE: Mutex<Vec<Arc<Shown>>> = Mutex::new(Vec::new());
+static ALIVE: Registry<Shown> = Registry::new();
 
 /// One task's; dropping it removes it.
-pub struct ZoneViews(Arc<Shown>);
+pub struct ZoneViews(Registered<Shown>);
 
 /// What is shown of one rollup shard.
 pub struct Shown {
@@ -79,9 +79,7 @@ pub struct Telling {
 impl ZoneViews {
     /// Of a shard whose task begins, and of which nothing is known.
     pub fn new(shard: &str, labels: Arc<ZoneLabels>) -> Self {
-        let shown = Arc::new(Shown { shard: shard.to_owned(), labels, state: Mutex::default() });
-        alive().push(Arc::clone(&shown));
-        Self(shown)
+        Self(ALIVE.register(Shown { shard: shard.to_owned(), labels, state: Mutex::default() }))
     }
 
     /// Takes in what a record led to.
@@ -190,18 +188,10 @@ impl ZoneViews {
     }
 }
 
-impl Drop for ZoneViews {
-    fn drop(&mut self) {
-        alive().retain(|shown| !Arc::ptr_eq(shown, &self.0));
-    }
-}
-
 impl Shown {
-    /// Every shard's whose task runs here. Where one is held twice for a moment (lost and taken again), the younger counts.
+    /// Every shard's whose task runs here.
     pub fn all() -> Vec<Arc<Self>> {
-        let by_shard: BTreeMap<String, Arc<Self>> =
-            alive().iter().map(|shown| (shown.shard.clone(), Arc::clone(shown))).collect();
-        by_shard.into_values().collect()
+        ALIVE.by_key(|shown| shown.shard.clone())
     }
 
     /// What is shown now.
@@ -247,10 +237,6 @@ fn told(line: &Value, open: bool) -> Value {
     let mut document = line.clone();
     document["open"] = open.into();
     document
-}
-
-fn alive() -> MutexGuard<'static, Vec<Arc<Shown>>> {
-    ALIVE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
