@@ -43,6 +43,7 @@ mod table;
 mod telemetry;
 mod tuning;
 mod window_line;
+mod zone_name;
 mod zone_views;
 
 /// Several times faster than the system's allocator where many threads allocate small things, as the SDK does.
