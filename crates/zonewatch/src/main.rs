@@ -18,6 +18,7 @@ mod finding_line;
 #[cfg(test)]
 mod fixtures_test;
 mod fleet_views;
+mod fleet_workers;
 mod follow;
 mod http;
 mod jitter;
