@@ -3,7 +3,7 @@
 //! An example is the bytes that a release wrote, in gzip. Those of the present version must be what the code still writes: who
 //! changes a format must raise its number and keep the example. `ZONEWATCH_EXAMPLES=write` makes the missing ones.
 
-use detect::detector::{Baselines, Detector, Judging};
+use detect::detector::{Baselines, Detector, Judging, VERSION};
 use detect::message::{Constants, Header, Message, Unreadable};
 use detect::rollup::Settings;
 use detect::score::{Kind, Observation, Scorer};
@@ -88,7 +88,7 @@ fn detector() -> Detector {
     let judging = Judging::default();
     for message in epochs() {
         let arrival_ms = message.header.time_ms;
-        detector.apply(message, arrival_ms, Some(&judging)).expect("it is of this stream");
+        detector.apply(message, arrival_ms, &judging).expect("it is of this stream");
     }
     detector
 }
@@ -113,17 +113,11 @@ fn a_snapshot_of_this_version_is_the_stored_one() {
 
 #[test]
 fn a_snapshot_of_the_version_before_is_read_and_its_zones_are_learnt_anew() {
-    let mut former = Detector::new(settings());
-    for message in epochs() {
-        let arrival_ms = message.header.time_ms;
-        former.apply(message, arrival_ms, None).expect("it is of this stream");
-    }
-    // Version 1 ended where the zones, of which there are none here, are counted now.
-    let bytes = former.encode();
-    let bytes = stored("snapshot-1", &[&[1], &bytes[1..bytes.len() - 1]].concat());
+    // What version 1 wrote of the same epochs. It ended where the zones, of which there are none, are counted now.
+    let bytes = stored("snapshot-1", &[]);
     assert_eq!(bytes[0], 1);
     let mut read = Detector::decode(&bytes, &settings()).expect("it is read");
-    assert!(read == former);
+    assert!(read.encode() == [&[VERSION], &bytes[1..], &[0]].concat(), "nothing of it is lost");
     assert!(read.baselines().is_empty());
     // It goes on: the next epoch connects to the last one.
     let after = Sequence::parse("300");
@@ -131,7 +125,7 @@ fn a_snapshot_of_the_version_before_is_read_and_its_zones_are_learnt_anew() {
         Header { after, through: Sequence::parse("301"), time_ms: START_MS + 2_500_000, ..epochs()[0].header.clone() };
     let mut windows = 0;
     for message in Summary::<Tally>::new(Constants::default()).messages(&header) {
-        let outcome = read.apply(message, header.time_ms, Some(&Judging::default())).expect("it connects");
+        let outcome = read.apply(message, header.time_ms, &Judging::default()).expect("it connects");
         windows += outcome.windows.len();
     }
     assert!(windows > 0, "time goes on and windows close");

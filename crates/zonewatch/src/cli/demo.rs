@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::demo::{self, Demo};
 use crate::http::{self, Guard};
+use crate::pipeline::Pipeline;
 use crate::telemetry::{self, Exposition};
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -88,9 +89,9 @@ async fn work(args: Args, exposition: Exposition) -> Result<(), Failure> {
     let mut demo = demo::start(feed, clock, args.speed).map_err(Failure::run)?;
 
     let (stop, stopped) = watch::channel(false);
-    let (view, fleet) = (Arc::clone(&demo.pipeline.view), demo.pipeline.fleet.clone());
-    let (metrics_page, page_and_api) =
-        (http::operations(exposition, demo.ready()), http::people(view, fleet, demo.ready()));
+    let Pipeline { view, fleet, workers, .. } = &demo.pipeline;
+    let page_and_api = http::people(Arc::clone(view), fleet.clone(), Arc::clone(workers), demo.ready());
+    let metrics_page = http::operations(exposition, demo.ready());
     tokio::spawn(http::serve(operations, metrics_page, Guard::operations(), stopped.clone()));
     tokio::spawn(http::serve(people, page_and_api, Guard::open(), stopped));
     say(&welcome(&args, page, metrics, &labels, now_ms));

@@ -5,7 +5,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::follow::follow;
 use crate::http::{self, Guard};
-use crate::pipeline::{self, Parts, Windows};
+use crate::pipeline::{self, Parts, Tables, Windows};
 use crate::supervisor::{self, Fatal, Supervisor};
 use crate::telemetry::{self, Exposition};
 use crate::{baselines, reference, tuning};
@@ -115,6 +115,7 @@ async fn work(config: Config, sources: http::Sources, exposition: Exposition) ->
         reference,
         clock,
         worker: worker.clone(),
+        tables: tables(&clients, &table_of(&config), &state_table_of(&config)),
         view_slot: Duration::from_secs(10),
     };
     let pipeline = pipeline::assemble(&config, parts).map_err(Failure::run)?;
@@ -139,7 +140,12 @@ async fn work(config: Config, sources: http::Sources, exposition: Exposition) ->
             Guard::operations(),
             stopped.clone(),
         )),
-        tokio::spawn(http::serve(people, http::people(pipeline.view, pipeline.fleet.clone(), ready), guard, stopped)),
+        tokio::spawn(http::serve(
+            people,
+            http::people(pipeline.view, pipeline.fleet.clone(), pipeline.workers, ready),
+            guard,
+            stopped,
+        )),
     ];
     if let Some(fleet) = pipeline.fleet {
         tokio::spawn(async move { fleet.publish().await });
@@ -226,7 +232,7 @@ async fn windows(clients: &Clients, config: &Config, judged: Judged) -> Result<W
     let retention = answered(|| source.ensure(Create::Never)).await?;
     Ok(Windows {
         rollup: Arc::new(rollup),
-        table: Arc::new(clients.lease_table(&rollup_app_of(config))),
+        tables: tables(clients, &rollup_app_of(config), &format!("{}-state", rollup_app_of(config))),
         snapshots: Arc::new(snapshots),
         retention,
         // As long as a lease stays where it has come to.
@@ -236,6 +242,10 @@ async fn windows(clients: &Clients, config: &Config, judged: Judged) -> Result<W
         tuning: judged.tuning,
         baselines: judged.baselines,
     })
+}
+
+fn tables(clients: &Clients, leases: &str, state: &str) -> Tables {
+    Tables { leases: Arc::new(clients.lease_table(leases)), state: Arc::new(clients.state_table(state)) }
 }
 
 /// What a call says in the end: whatever may pass is tried again for a minute.

@@ -3,8 +3,12 @@
 //! Nothing here changes anything: every path answers GET (and HEAD) only. The people's listener shows names that were asked
 //! and who asked: beyond loopback it wants credentials. `docs/security.md` says who can reach what.
 
+mod api;
+#[cfg(test)]
+mod api_test;
 mod attempts;
 mod credentials;
+mod events;
 mod findings;
 mod guard;
 mod html;
@@ -26,10 +30,11 @@ pub use server::{bind, serve};
 pub use view::{Title, View};
 
 use crate::fleet_views::FleetViews;
+use crate::fleet_workers::FleetWorkers;
 use crate::telemetry::Exposition;
+use api::Api;
 use axum::Router;
 use axum::body::Body;
-use axum::extract::Path;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -64,7 +69,7 @@ pub fn operations(exposition: Exposition, ready: Ready) -> Router {
 }
 
 /// The status page and its API.
-pub fn people(view: Arc<View>, fleet: Option<Arc<FleetViews>>, ready: Ready) -> Router {
+pub fn people(view: Arc<View>, fleet: Option<Arc<FleetViews>>, workers: Arc<FleetWorkers>, ready: Ready) -> Router {
     let page = {
         let (view, ready, fleet) = (Arc::clone(&view), Arc::clone(&ready), fleet.clone());
         move || async move {
@@ -75,36 +80,6 @@ pub fn people(view: Arc<View>, fleet: Option<Arc<FleetViews>>, ready: Ready) -> 
             typed("text/html; charset=utf-8", page::render(&view.snapshot(), findings.as_ref(), &ready()))
         }
     };
-    let zones = {
-        let view = Arc::clone(&view);
-        move || {
-            let json = view.snapshot().zones_json();
-            async move { typed(JSON, json.to_string()) }
-        }
-    };
-    let findings = {
-        let fleet = fleet.clone();
-        move || async move {
-            match fleet {
-                Some(fleet) => typed(JSON, fleet.findings().await.to_string()),
-                None => without_windows(),
-            }
-        }
-    };
-    let zone = move |Path(zone): Path<String>| async move {
-        let Some(fleet) = fleet else { return without_windows() };
-        match fleet.zone(&zone).await {
-            Some(json) => typed(JSON, json.to_string()),
-            None => {
-                let text = "no such zone: nothing was asked of it in the last day, or its first minute is still open\n";
-                (StatusCode::NOT_FOUND, typed(PLAIN, text.to_owned())).into_response()
-            }
-        }
-    };
-    let fleet = move || {
-        let json = view.snapshot().fleet_json(&ready());
-        async move { typed(JSON, json.to_string()) }
-    };
     Router::new()
         .route("/", get(page))
         .route("/style.css", get(|| async { typed("text/css; charset=utf-8", include_str!("style.css").to_owned()) }))
@@ -113,13 +88,8 @@ pub fn people(view: Arc<View>, fleet: Option<Arc<FleetViews>>, ready: Ready) -> 
             get(|| async { typed("text/javascript; charset=utf-8", include_str!("page.js").to_owned()) }),
         )
         .route("/icon.svg", get(|| async { typed("image/svg+xml", include_str!("icon.svg").to_owned()) }))
-        .route("/api/v1/zones", get(zones))
-        .route("/api/v1/zones/{zone}", get(zone))
-        .route("/api/v1/findings", get(findings))
-        .route("/api/v1/fleet", get(fleet))
-        .fallback(|| async {
-            nothing_here("/, /api/v1/zones, /api/v1/zones/{zone}, /api/v1/findings and /api/v1/fleet")
-        })
+        .merge(api::routes(Api { view, zones: fleet, workers, ready, events: Arc::default() }))
+        .fallback(|| async { nothing_here(&format!("/, {}", api::PATHS)) })
 }
 
 const PLAIN: &str = "text/plain; charset=utf-8";
@@ -131,9 +101,4 @@ fn typed(content_type: &'static str, text: String) -> Response {
 
 fn nothing_here(paths: &str) -> Response {
     (StatusCode::NOT_FOUND, typed(PLAIN, format!("nothing here; there are {paths}\n"))).into_response()
-}
-
-fn without_windows() -> Response {
-    let text = "no windows are computed by this worker: detect.enabled = true computes them, and findings with them\n";
-    (StatusCode::NOT_FOUND, typed(PLAIN, text.to_owned())).into_response()
 }

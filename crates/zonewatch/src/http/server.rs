@@ -62,6 +62,17 @@ pub async fn bind(address: SocketAddr, key: &str) -> Result<TcpListener, String>
     TcpListener::bind(address).await.map_err(|error| format!("listen on {address} ({key}): {error}; {advice}"))
 }
 
+/// Tells an answer that has no end of its own that the server stops. Every request carries one.
+#[derive(Debug, Clone)]
+pub struct Stopping(watch::Receiver<bool>);
+
+impl Stopping {
+    /// Returns once the server stops.
+    pub async fn stopped(&mut self) {
+        told(&mut self.0).await;
+    }
+}
+
 /// Serves until `stop` becomes true (or its sender is gone), and lets answers under way finish.
 pub async fn serve(listener: TcpListener, router: Router, guard: Guard, stop: watch::Receiver<bool>) {
     serve_within(Limits::default(), listener, router, guard, stop).await;
@@ -76,7 +87,7 @@ pub async fn serve_within(
     mut stop: watch::Receiver<bool>,
 ) {
     let whose = guard.listener();
-    let router = guard.before(router);
+    let router = guard.before(router.layer(Extension(Stopping(stop.clone()))));
     let places = Places::new(limits);
     let mut connections = JoinSet::new();
     let stopped = stop.clone();

@@ -15,7 +15,7 @@ async fn keyed() -> Served {
     let variables = [(TOKENS_VARIABLE, TOKEN), (USERS_VARIABLE, ALICE)];
     let variables = variables.map(|(name, text)| (name.to_owned(), text.to_owned()));
     let credentials = Sources::new(&Http::default(), variables).follow(Duration::from_secs(60)).unwrap();
-    start_behind(Guard::keyed(Keys::new(credentials)), people(view(), None, ready())).await
+    start_behind(Guard::keyed(Keys::new(credentials)), people(view(), None, nobody(), ready())).await
 }
 
 fn basic(name: &str, password: &str) -> String {
@@ -148,7 +148,7 @@ impl Served {
 
 #[tokio::test]
 async fn no_answer_repeats_what_was_asked_or_opens_it_to_other_origins() {
-    let served = start(people(view(), None, ready())).await;
+    let served = start(people(view(), None, nobody(), ready())).await;
     let evil = "evil%3Cscript%3E";
     for (line, headers) in [
         (format!("GET /{evil}"), ""),
@@ -183,7 +183,7 @@ async fn no_answer_repeats_what_was_asked_or_opens_it_to_other_origins() {
 
 #[tokio::test]
 async fn a_request_names_one_host_and_a_target_of_this_machine() {
-    let served = start(people(view(), None, ready())).await;
+    let served = start(people(view(), None, nobody(), ready())).await;
     for (request, status) in [
         ("GET / HTTP/1.1\r\n", 400),
         ("GET / HTTP/1.0\r\n", 200),
@@ -198,7 +198,7 @@ async fn a_request_names_one_host_and_a_target_of_this_machine() {
 
 #[tokio::test]
 async fn head_is_get_without_a_body_and_nothing_else_is_a_method() {
-    let served = start(people(view(), None, ready())).await;
+    let served = start(people(view(), None, nobody(), ready())).await;
     let (get, head) = (served.ask("GET /style.css").await, served.ask("HEAD /style.css").await);
     assert!(head.starts_with("HTTP/1.1 200 ") && body(&head).is_empty() && !body(&get).is_empty());
     let length = format!("content-length: {}\r\n", body(&get).len());

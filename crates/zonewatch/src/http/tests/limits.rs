@@ -18,7 +18,7 @@ const QUICK: server::Limits = server::Limits {
 const GET: &[u8] = b"GET /icon.svg HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 async fn quick() -> Served {
-    start_within(QUICK, Guard::open(), people(view(), None, ready())).await
+    start_within(QUICK, Guard::open(), people(view(), None, nobody(), ready())).await
 }
 
 async fn connect_from(served: &Served, address: &str) -> TcpStream {
@@ -57,7 +57,7 @@ async fn counted(recorder: &PrometheusRecorder, reason: &str) -> u64 {
 async fn a_head_over_the_limit_is_refused() {
     let recorder = recorder();
     let _recording = metrics::set_default_local_recorder(&recorder);
-    let served = start(people(view(), None, ready())).await;
+    let served = start(people(view(), None, nobody(), ready())).await;
     let answer = served.send(&format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "x".repeat(20_000))).await;
     assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
     let headers: String = (0..100).map(|at| format!("X{at}: x\r\n")).collect();
@@ -73,7 +73,7 @@ async fn a_head_over_the_limit_is_refused() {
 async fn a_long_path_or_query_is_refused() {
     let recorder = recorder();
     let _recording = metrics::set_default_local_recorder(&recorder);
-    let served = start(people(view(), None, ready())).await;
+    let served = start(people(view(), None, nobody(), ready())).await;
     for path in [format!("/{}", "x".repeat(5_000)), format!("/?{}", "x".repeat(5_000))] {
         let answer = served.ask(&format!("GET {path}")).await;
         assert!(answer.starts_with("HTTP/1.1 414 ") && !answer.contains("xxx"), "{answer}");
@@ -86,7 +86,7 @@ async fn a_long_path_or_query_is_refused() {
 async fn a_body_is_refused_and_nothing_behind_it_is_a_request() {
     let recorder = recorder();
     let _recording = metrics::set_default_local_recorder(&recorder);
-    let served = start(people(view(), None, ready())).await;
+    let served = start(people(view(), None, nobody(), ready())).await;
     let smuggled = "GET /api/v1/zones HTTP/1.1\r\nHost: localhost\r\n\r\n";
     for framing in [
         format!("Content-Length: {}", smuggled.len()),
@@ -116,7 +116,7 @@ async fn one_address_leaves_places_for_the_others() {
     let recorder = recorder();
     let _recording = metrics::set_default_local_recorder(&recorder);
     let limits = server::Limits { head_max: Duration::from_secs(60), ..QUICK };
-    let served = start_within(limits, Guard::open(), people(view(), None, ready())).await;
+    let served = start_within(limits, Guard::open(), people(view(), None, nobody(), ready())).await;
     let mut greedy = Vec::new();
     for _ in 0..20 {
         greedy.push(connect_from(&served, "127.0.0.2").await);
@@ -138,7 +138,7 @@ async fn one_address_leaves_places_for_the_others() {
 async fn when_all_places_are_taken_the_next_one_waits() {
     let recorder = recorder();
     let _recording = metrics::set_default_local_recorder(&recorder);
-    let served = start_within(QUICK, Guard::open(), people(view(), None, ready())).await;
+    let served = start_within(QUICK, Guard::open(), people(view(), None, nobody(), ready())).await;
     let mut silent = Vec::new();
     for at in 0..6 {
         silent.push(connect_from(&served, &format!("127.0.0.{}", 2 + at / 3)).await);
