@@ -4,9 +4,7 @@
 //! is for loopback until it can authenticate; the configuration refuses another address, and requests that name a
 //! foreign host are refused too, since any web page can point a name of its own at 127.0.0.1.
 
-mod findings;
-mod html;
-mod page;
+pub mod assets;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -61,16 +59,6 @@ pub fn operations(exposition: Exposition, ready: Ready) -> Router {
 
 /// The status page and its API.
 pub fn people(view: Arc<View>, fleet: Option<Arc<FleetViews>>, ready: Ready) -> Router {
-    let page = {
-        let (view, ready, fleet) = (Arc::clone(&view), Arc::clone(&ready), fleet.clone());
-        move || async move {
-            let findings = match &fleet {
-                Some(fleet) => Some(fleet.findings().await),
-                None => None,
-            };
-            typed("text/html; charset=utf-8", page::render(&view.snapshot(), findings.as_ref(), &ready()))
-        }
-    };
     let zones = {
         let view = Arc::clone(&view);
         move || {
@@ -101,20 +89,13 @@ pub fn people(view: Arc<View>, fleet: Option<Arc<FleetViews>>, ready: Ready) -> 
         let json = view.snapshot().fleet_json(&ready());
         async move { typed(JSON, json.to_string()) }
     };
-    Router::new()
-        .route("/", get(page))
-        .route("/style.css", get(|| async { typed("text/css; charset=utf-8", include_str!("style.css").to_owned()) }))
-        .route(
-            "/page.js",
-            get(|| async { typed("text/javascript; charset=utf-8", include_str!("page.js").to_owned()) }),
-        )
-        .route("/icon.svg", get(|| async { typed("image/svg+xml", include_str!("icon.svg").to_owned()) }))
+    assets::routes()
         .route("/api/v1/zones", get(zones))
         .route("/api/v1/zones/{zone}", get(zone))
         .route("/api/v1/findings", get(findings))
         .route("/api/v1/fleet", get(fleet))
         .fallback(|| async {
-            nothing_here("/, /api/v1/zones, /api/v1/zones/{zone}, /api/v1/findings and /api/v1/fleet")
+            nothing_here("/, /findings/, /map/, /fleet/, /zones/?zone=…, and the API below /api/v1/")
         })
         .layer(middleware::from_fn(guarded))
 }
@@ -150,11 +131,12 @@ async fn guarded(request: Request, next: Next) -> Response {
         (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
-        (header::CACHE_CONTROL, "no-store"),
         (header::HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     ] {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
+    // The page's own files say themselves how long they may be kept; what is said of zones is kept by nobody.
+    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }
 

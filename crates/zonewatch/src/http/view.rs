@@ -16,7 +16,7 @@ const LIMITS: Limits = Limits { zones_max: 200, top_names: 16 };
 /// Slots that "lately" consists of, the one under way included.
 const RECENT_SLOTS: u64 = 6;
 /// Slots of the small curve beside each zone.
-pub const HISTORY_SLOTS: u64 = 60;
+const HISTORY_SLOTS: u64 = 60;
 
 /// Whose view it is.
 #[derive(Debug, Clone, Default)]
@@ -65,8 +65,6 @@ pub struct Snapshot {
     pub zones: Vec<ZoneView>,
     /// Queries since the start, all zones.
     pub queries_total: u64,
-    /// Recent queries by response code, all zones.
-    pub codes: Vec<(ResponseCode, u64)>,
     /// Rejects since the start, by reason, the most frequent first.
     pub rejects: Vec<(&'static str, u64)>,
     /// Shards this worker holds.
@@ -167,7 +165,6 @@ impl View {
             uptime: self.clock.elapsed(),
             recent: covered,
             queries_total: state.total.total(),
-            codes: codes(|code| zones.iter().map(|zone| zone.of_code(code)).sum()),
             zones,
             rejects,
             shards: ShardSeries::all(),
@@ -214,11 +211,6 @@ fn codes(count: impl Fn(ResponseCode) -> u64) -> Vec<(ResponseCode, u64)> {
 }
 
 impl ZoneView {
-    /// Recent queries of this response code.
-    pub fn of_code(&self, code: ResponseCode) -> u64 {
-        self.codes.iter().find(|(of, _)| *of == code).map_or(0, |(_, count)| *count)
-    }
-
     fn json(&self) -> Value {
         let top_names: Vec<Value> =
             self.top_names.iter().map(|top| json!({"name": top.name, "count": top.count})).collect();
@@ -306,7 +298,6 @@ mod tests {
         let zone = &shot.zones[0];
         assert_eq!((zone.queries, zone.queries_total, zone.distinct_names, zone.rate), (60, 60, 2, 2.0));
         assert_eq!(zone.codes, [(NoError, 45), (NxDomain, 15)]);
-        assert_eq!(shot.codes, [(NoError, 51), (NxDomain, 17)]);
         assert_eq!((zone.history[59], zone.history[58]), (60, 0));
 
         tokio::time::advance(Duration::from_secs(40)).await;
