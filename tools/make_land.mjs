@@ -81,7 +81,7 @@ writeFileSync(join(folder, 'land.svg'),
 
 const { version } = JSON.parse(readFileSync(join(source, 'package.json'), 'utf8'));
 const licence = readFileSync(join(source, 'LICENSE'), 'utf8');
-writeFileSync(join(folder, 'land.LICENSE'),
+writeFileSync(join(folder, 'land.LICENSE.txt'),
   `land.svg is made by tools/make_land.mjs from world-atlas ${version}, whose data is Natural Earth's, in the public domain\n` +
   `(https://www.naturalearthdata.com/about/terms-of-use/). The package's own licence:\n\n${licence}`);
 console.log(`${rings.length} rings, ${outline.length} bytes`);

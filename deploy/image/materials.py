@@ -23,7 +23,7 @@ TEXTS = re.compile(r"(?i)^(license|licence|copying|copyright|notice|unlicense)([
 NOT_TEXTS = (".rs", ".toml", ".py", ".sh", ".html")
 PAGE = pathlib.Path("crates/zonewatch/src/http/page/assets")
 # What of others is on the status page: the npm package, its licence, and where its text is.
-ON_PAGE = {"uplot": ("MIT", "uPlot.LICENSE"), "world-atlas": ("ISC", "land.LICENSE")}
+ON_PAGE = {"uplot": ("MIT", "uPlot.LICENSE.txt"), "world-atlas": ("ISC", "land.LICENSE.txt")}
 LICENCES = {"glibc": "LGPL-2.1-or-later", "ca-certificates": "MPL-2.0"}
 
 
@@ -90,7 +90,7 @@ def other_components():
 
 def page_components():
     """What of others is on the status page, in the versions that its folder's list names."""
-    listed = (PAGE / "README.md").read_text(encoding="utf-8")
+    listed = (PAGE.parent / "README.md").read_text(encoding="utf-8")
     versions = {name.lower(): version for name, version in re.findall(r"([\w-]+) (\d\S*), npm", listed)}
     return [{
         "type": "library", "bom-ref": f"pkg:npm/{name}@{versions[name]}", "name": name, "version": versions[name],

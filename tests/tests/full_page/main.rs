@@ -135,7 +135,7 @@ fn what_others_made_is_as_their_packages_have_it() {
     for (theirs, ours) in [
         ("uplot/dist/uPlot.iife.min.js", "uPlot.iife.min.js"),
         ("uplot/dist/uPlot.min.css", "uPlot.min.css"),
-        ("uplot/LICENSE", "uPlot.LICENSE"),
+        ("uplot/LICENSE", "uPlot.LICENSE.txt"),
     ] {
         assert!(read(&packages.join(theirs)) == read(&assets.join(ours)), "{ours} is not {theirs}");
     }
@@ -144,7 +144,7 @@ fn what_others_made_is_as_their_packages_have_it() {
     make.arg(root().join("tools/make_land.mjs")).arg(packages.join("world-atlas")).arg(folder.file("."));
     let made = make.output().expect("node starts");
     assert!(made.status.success(), "{}", said(&made));
-    for name in ["land.svg", "land.LICENSE"] {
+    for name in ["land.svg", "land.LICENSE.txt"] {
         assert!(read(&folder.file(name)) == read(&assets.join(name)), "tools/make_land.mjs makes another {name}");
     }
 }
