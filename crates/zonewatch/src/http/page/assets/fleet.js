@@ -7,6 +7,8 @@ import { asOf, placeholder, watch } from './live.js';
 /** A shard further behind than this is late: alerts begin there. */
 const LATE_S = 60;
 const SHARDS = 300;
+/** Tables are looked at each five seconds while somebody looks; in a large fleet more rarely. */
+const OLD_LOOK_S = 60;
 
 const STATES = { working: ['●', 'working'], leaving: ['◐', 'leaving'], silent: ['◇', 'silent'] };
 const SHARD_STATES = { held: ['■', 'held'], free: ['□', 'without a worker'], waiting: ['◌', 'waits for its parents'], ended: ['–', 'ended'] };
@@ -66,7 +68,7 @@ function drawWorkers({ workers, shards }) {
     + (rejects.length > 0 ? `Rejects: ${rejects.map(([reason, count]) => `${reason} ${whole(count)}`).join(', ')}.` : 'Everything that it read could be used.') : '');
 }
 
-function drawShards({ shards }) {
+function drawShards({ shards, total }) {
   const sorted = [...shards].sort((one, other) => Number(one.state === 'ended') - Number(other.state === 'ended') || order(one, other));
   keyed(byId('shards').tBodies[0], sorted.slice(0, SHARDS), (shard) => `${shard.stream}/${shard.shard}`,
     () => el('tr', {}, el('th', { scope: 'row', 'data-label': 'shard' }), ...['stream', 'state', 'worker of'].map((label) => el('td', { 'data-label': label })),
@@ -81,7 +83,7 @@ function drawShards({ shards }) {
       ].forEach((text, at) => say(node.children[at], text));
       if (node.firstElementChild.title !== shard.shard) node.firstElementChild.title = shard.shard;
     });
-  say(byId('shards-more'), sorted.length > SHARDS ? `and ${whole(sorted.length - SHARDS)} more, in the JSON` : '');
+  say(byId('shards-more'), total > Math.min(SHARDS, sorted.length) ? `and ${whole(total - Math.min(SHARDS, sorted.length))} more, in the JSON or in zonewatch leases list` : '');
 }
 
 function drawMoves({ moves }) {
@@ -96,15 +98,26 @@ function drawMoves({ moves }) {
     });
 }
 
+/** What is to say of how well this is known. */
+function note(fleet, refused) {
+  if (refused) return `The fleet could not be looked at again (${refused.message}), so this is from before.`;
+  if (fleet.look_age_seconds > OLD_LOOK_S) {
+    return `The tables of leases and workers last answered ${span(fleet.look_age_seconds)} ago. zonewatch doctor says what is wrong with them.`;
+  }
+  if (fleet.unreadable_leases > 0) return `${plural(fleet.unreadable_leases, 'row')} of the lease table can’t be read: zonewatch leases list names them.`;
+  return fleet.scope === 'worker' ? 'Only what this worker knows of itself is shown.' : null;
+}
+
 function draw(documents, refused) {
   const fleet = documents.fleet;
-  byId('content').hidden = !fleet;
+  const nobody = fleet && (fleet.workers ?? []).length === 0;
+  byId('content').hidden = !fleet || nobody;
   if (refused.fleet && !fleet) return placeholder(byId('empty'), 'The fleet could not be looked at.', refused.fleet.message);
   if (!fleet) return;
-  fill(byId('empty'));
-  const old = refused.fleet ? `The tables do not answer at the moment (${refused.fleet.message}), so this is from before.` : null;
-  asOf(fleet, old ?? (fleet.scope === 'worker' ? 'Only what this worker knows of itself is shown.' : null));
-  const whole_ = { workers: fleet.workers ?? [], shards: fleet.shards ?? [], moves: fleet.moves ?? [] };
+  if (nobody) placeholder(byId('empty'), 'No worker is known yet.', 'The tables of leases and workers have not answered so far. zonewatch doctor says what is wrong with them.');
+  else fill(byId('empty'));
+  asOf(fleet, note(fleet, refused.fleet));
+  const whole_ = { workers: fleet.workers ?? [], shards: fleet.shards ?? [], moves: fleet.moves ?? [], total: fleet.shards_total ?? fleet.shards?.length ?? 0 };
   drawTiles(whole_);
   drawWorkers(whole_);
   drawShards(whole_);

@@ -125,6 +125,7 @@ export function watch(wanted, show) {
 
   function tell() {
     if (failing !== null) return freshness('gone', 'No answer', failing);
+    if (names.every((one) => documents[one] === null && !refused[one])) return freshness('new', 'Connecting');
     if (polling === null) return freshness('live', 'Live');
     freshness('slow', IS_COPY ? 'A copy' : `Every ${POLL_MS / 1000} s`);
   }

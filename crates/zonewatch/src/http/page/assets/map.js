@@ -92,7 +92,8 @@ function draw(documents, refused) {
   if (!known) return;
   asOf(known, oldNote(Math.max(0, ...known.edges.map((edge) => edge.age_seconds ?? 0))));
   if (known.edges.length === 0) {
-    return placeholder(byId('empty'), 'No edge location has answered yet.', 'Edges are counted in windows, and the first ones are still open. Resolver logs name none.');
+    return placeholder(byId('empty'), 'No edge location has answered yet.', known.scope === 'worker'
+      ? 'Edges are counted in windows: the first are still open, or windows are off (detect.enabled).' : 'Resolver logs name none, and no other query came in the last hour.');
   }
   fill(byId('empty'));
   drawMap(known.edges);

@@ -144,7 +144,8 @@ async function refusal(problem) {
   byId('content').hidden = true;
   title(zone);
   placeholder(byId('missing'), problem.status === 404 ? 'Nothing is known of this zone.' : 'The zone could not be had.',
-    problem.status === 404 ? 'Nothing was asked of it in the last day, or its first minute is still open. The overview has every zone that is known.' : problem.message);
+    problem.status === 404 ? 'Nothing was asked of it in the last day, or its first minute is still open.' : problem.message,
+    el('a', { href: '../' }, 'All zones that are known'));
 }
 
 /** What this worker read of the zone itself. */
