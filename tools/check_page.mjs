@@ -29,7 +29,9 @@ const PATIENCE_MS = 20_000;
 const IMPATIENCE_MS = 1_000;
 
 const wrong = [];
-const must = (holds, sentence) => { if (!holds) wrong.push(sentence); };
+const must = (holds, sentence) => {
+  if (!holds) wrong.push(sentence);
+};
 const wait = (ask) => eventually(ask, wrong.length ? IMPATIENCE_MS : PATIENCE_MS);
 
 const PAGES = [
@@ -45,19 +47,26 @@ async function watched(context, look) {
   const page = await context.newPage();
   // Whoever cuts the connection expects complaints.
   page.forgiven = false;
-  const note = (sentence) => { if (!page.forgiven) wrong.push(sentence); };
+  const note = (sentence) => {
+    if (!page.forgiven) wrong.push(sentence);
+  };
   const isRefused = (url) => plan.refused.some((path) => new URL(url).pathname.endsWith(`/api/v1/${path}`));
   page.on('console', (said) => {
     const refused = said.location().url && isRefused(said.location().url);
-    if (['error', 'warning'].includes(said.type()) && !refused) note(`${look}: the console says: ${said.text()} ${said.location().url}`);
+    if (['error', 'warning'].includes(said.type()) && !refused)
+      note(`${look}: the console says: ${said.text()} ${said.location().url}`);
   });
   page.on('pageerror', (error) => note(`${look}: the script failed: ${error.stack}`));
-  page.on('dialog', (dialog) => { note(`${look}: a dialog opened: ${dialog.message()}`); dialog.dismiss(); });
+  page.on('dialog', (dialog) => {
+    note(`${look}: a dialog opened: ${dialog.message()}`);
+    dialog.dismiss();
+  });
   page.on('request', (request) => {
     if (new URL(request.url()).hostname !== '127.0.0.1') note(`${look}: asked ${request.url()}`);
   });
   page.on('response', (response) => {
-    if (response.status() >= 400 && !isRefused(response.url())) note(`${look}: ${response.url()} answered ${response.status()}`);
+    if (response.status() >= 400 && !isRefused(response.url()))
+      note(`${look}: ${response.url()} answered ${response.status()}`);
   });
   await page.exposeFunction('noteViolation', (rule, what) => note(`${look}: ${rule} forbids ${what}`));
   await page.addInitScript(() => {
@@ -75,21 +84,42 @@ async function sound(page, where) {
   must((await page.title()).includes('Zonewatch'), `${where}: the title is ${await page.title()}`);
   const state = await wait(async () => (await page.locator('#state').textContent()) === plan.state);
   must(state, `${where}: its head says ${await page.locator('#state').textContent()} and not ${plan.state}`);
-  const widest = await page.evaluate(() => Math.max(...[document.documentElement, ...document.querySelectorAll('main > :not(.unseen), .wide')]
-    .map((part) => part.scrollWidth - part.clientWidth)));
+  const widest = await page.evaluate(() =>
+    Math.max(
+      ...[document.documentElement, ...document.querySelectorAll('main > :not(.unseen), .wide')].map(
+        (part) => part.scrollWidth - part.clientWidth,
+      ),
+    ),
+  );
   must(widest <= 0, `${where}: the page is ${widest} px too wide`);
-  const handlers = await page.evaluate(() => [...document.querySelectorAll('*')].filter((element) =>
-    [...element.attributes].some((attribute) => attribute.name.startsWith('on'))).length);
+  const handlers = await page.evaluate(
+    () =>
+      [...document.querySelectorAll('*')].filter((element) =>
+        [...element.attributes].some((attribute) => attribute.name.startsWith('on')),
+      ).length,
+  );
   must(handlers === 0, `${where}: ${handlers} elements carry handlers`);
-  const foreign = await page.evaluate(() => [...document.querySelectorAll('script, img, a[href]')]
-    .map((element) => element.src || element.href).filter((url) => url && new URL(url).origin !== location.origin));
+  const foreign = await page.evaluate(() =>
+    [...document.querySelectorAll('script, img, a[href]')]
+      .map((element) => element.src || element.href)
+      .filter((url) => url && new URL(url).origin !== location.origin),
+  );
   must(foreign.length === 0, `${where}: leads to ${foreign.join(', ')}`);
-  const scripts = await page.evaluate(() => [...document.scripts].filter((script) => !script.src.includes('/assets/')).length);
+  const scripts = await page.evaluate(
+    () => [...document.scripts].filter((script) => !script.src.includes('/assets/')).length,
+  );
   must(scripts === 0, `${where}: ${scripts} scripts that are not the page's own`);
   // By the protocol of the tools, which the page's policy does not reach.
   await page.evaluate(AXE);
-  const found = await page.evaluate(async () => (await window.axe.run()).violations.map((violation) =>
-    `${violation.id}: ${violation.help}: ${violation.nodes.slice(0, 3).map((node) => node.target.join(' ')).join(', ')}`));
+  const found = await page.evaluate(async () =>
+    (await window.axe.run()).violations.map(
+      (violation) =>
+        `${violation.id}: ${violation.help}: ${violation.nodes
+          .slice(0, 3)
+          .map((node) => node.target.join(' '))
+          .join(', ')}`,
+    ),
+  );
   for (const violation of found) wrong.push(`${where}: axe: ${violation}`);
 }
 
@@ -106,7 +136,10 @@ async function look(browser, name, options) {
       must(rows, `${where}: never showed ${plan.zones} zones but ${await page.locator('#zones tbody tr').count()}`);
     }
     for (const text of plan.texts[title] ?? []) {
-      must(await wait(async () => (await textOf(page)).includes(text)), `${where}: does not stand there letter by letter: ${text}`);
+      must(
+        await wait(async () => (await textOf(page)).includes(text)),
+        `${where}: does not stand there letter by letter: ${text}`,
+      );
     }
     await sound(page, where);
     await page.screenshot({ path: join(folder, `${title}-${name}.png`), fullPage: true });
@@ -130,5 +163,6 @@ try {
   await browser.close();
 }
 for (const sentence of wrong) console.log(sentence);
-if (wrong.length === 0) console.log(`${address}: ${PAGES.length} pages in ${Object.keys(LOOKS).length} looks, nothing wrong`);
+if (wrong.length === 0)
+  console.log(`${address}: ${PAGES.length} pages in ${Object.keys(LOOKS).length} looks, nothing wrong`);
 process.exit(wrong.length === 0 ? 0 : 1);

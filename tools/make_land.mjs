@@ -57,8 +57,10 @@ function cut(ring, meridian, side) {
 function pieces(ring) {
   const whole = unrolled(ring.flatMap((number, at) => arc(number).slice(at === 0 ? 0 : 1)));
   if (whole.some(([, latitude]) => latitude < -60)) return [];
-  return [-360, 0, 360].map((turn) => whole.map(([longitude, latitude]) => [longitude + turn, latitude]))
-    .map((turned) => cut(cut(turned, 180, 1), -180, -1)).filter((piece) => piece.length > 2);
+  return [-360, 0, 360]
+    .map((turn) => whole.map(([longitude, latitude]) => [longitude + turn, latitude]))
+    .map((turned) => cut(cut(turned, 180, 1), -180, -1))
+    .filter((piece) => piece.length > 2);
 }
 
 /** A piece as a path of whole half pixels, each point by its difference from the one before. */
@@ -67,21 +69,29 @@ function path(points) {
   const distinct = grid.filter(([x, y], at) => at === 0 || x !== grid[at - 1][0] || y !== grid[at - 1][1]);
   if (distinct.length < 4) return '';
   const steps = distinct.slice(1).map(([x, y], at) => [x - distinct[at][0], y - distinct[at][1]]);
-  const joined = steps.map(([x, y]) => `${x}${y < 0 ? '' : ' '}${y}`).join(' ').replaceAll(' -', '-');
+  const joined = steps
+    .map(([x, y]) => `${x}${y < 0 ? '' : ' '}${y}`)
+    .join(' ')
+    .replaceAll(' -', '-');
   return `M${distinct[0][0]} ${distinct[0][1]}l${joined}z`;
 }
 
 const rings = topology.objects.land.geometries.flatMap((geometry) =>
-  geometry.type === 'Polygon' ? geometry.arcs : geometry.arcs.flat());
+  geometry.type === 'Polygon' ? geometry.arcs : geometry.arcs.flat(),
+);
 const outline = rings.flatMap(pieces).map(path).join('');
 // One grey that is quiet on a light and on a dark ground: the picture is an image, which no style of the page reaches.
-writeFileSync(join(folder, 'land.svg'),
+writeFileSync(
+  join(folder, 'land.svg'),
   `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH * 2} ${HEIGHT * 2}">` +
-  `<path fill="#7b8a97" fill-opacity=".3" d="${outline}"/></svg>\n`);
+    `<path fill="#7b8a97" fill-opacity=".3" d="${outline}"/></svg>\n`,
+);
 
 const { version } = JSON.parse(readFileSync(join(source, 'package.json'), 'utf8'));
 const licence = readFileSync(join(source, 'LICENSE'), 'utf8');
-writeFileSync(join(folder, 'land.LICENSE.txt'),
+writeFileSync(
+  join(folder, 'land.LICENSE.txt'),
   `land.svg is made by tools/make_land.mjs from world-atlas ${version}, whose data is Natural Earth's, in the public domain\n` +
-  `(https://www.naturalearthdata.com/about/terms-of-use/). The package's own licence:\n\n${licence}`);
+    `(https://www.naturalearthdata.com/about/terms-of-use/). The package's own licence:\n\n${licence}`,
+);
 console.log(`${rings.length} rings, ${outline.length} bytes`);

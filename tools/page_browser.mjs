@@ -16,8 +16,14 @@ export const AXE = readFileSync(join(modules, 'axe-core', 'axe.min.js'), 'utf8')
 
 // What the browser would do besides: ask its maker for updates, resolve names.
 const FLAGS = [
-  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-  '--disable-component-update', '--disable-sync', '--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1',
 ];
 export const LOOKS = {
   light: { colorScheme: 'light', viewport: { width: 1280, height: 800 } },

@@ -16,7 +16,11 @@ const WINDOW = { width: 1280, height: 860 };
 
 const browser = await launch();
 const open = async (look, path) => {
-  const context = await browser.newContext({ ...LOOKS[look], ...(look === 'phone' ? {} : { viewport: WINDOW }), reducedMotion: 'reduce' });
+  const context = await browser.newContext({
+    ...LOOKS[look],
+    ...(look === 'phone' ? {} : { viewport: WINDOW }),
+    reducedMotion: 'reduce',
+  });
   const page = await context.newPage();
   await page.goto(address + path);
   return page;

@@ -18,8 +18,7 @@ function made(node, attributes, children) {
 export const el = (name, attributes = {}, ...children) => made(document.createElement(name), attributes, children);
 
 /** The same of a picture. */
-export const svg = (name, attributes = {}, ...children) =>
-  made(document.createElementNS(SVG, name), attributes, children);
+export const svg = (name, attributes = {}, ...children) => made(document.createElementNS(SVG, name), attributes, children);
 
 /** A name that strangers may have chosen: kept from turning the text around it, and cut where it would fill the page. */
 export function name(text, characters = 120) {

@@ -35,9 +35,13 @@ function matching() {
   const zone = byId('zone').value.trim().toLowerCase();
   const kind = byId('kind').value;
   const shown = new Set(boxes.filter((box) => box.checked).map((box) => box.value));
-  return document_.findings.filter((finding) => `${finding.zone} ${finding.zone_id}`.toLowerCase().includes(zone)
-    && (!kind || finding.kind === kind) && shown.has(SEVERITIES.includes(finding.severity) ? finding.severity : 'info')
-    && shown.has(finding.muted ? 'muted' : finding.open ? 'open' : 'over'));
+  return document_.findings.filter(
+    (finding) =>
+      `${finding.zone} ${finding.zone_id}`.toLowerCase().includes(zone) &&
+      (!kind || finding.kind === kind) &&
+      shown.has(SEVERITIES.includes(finding.severity) ? finding.severity : 'info') &&
+      shown.has(finding.muted ? 'muted' : finding.open ? 'open' : 'over'),
+  );
 }
 
 /** The choices of kinds are those that there are, and the one that is chosen. */
@@ -45,8 +49,18 @@ function drawKinds() {
   const select = byId('kind');
   const value = select.options.length > 1 || !chosen.get('kind') ? select.value : chosen.get('kind');
   const kinds = [...new Set([...document_.findings.map((finding) => finding.kind), value])].filter(Boolean).sort();
-  if (kinds.join() !== [...select.options].slice(1).map((option) => option.value).join()) {
-    fill(select, el('option', { value: '' }, 'every kind'), kinds.map((kind) => el('option', { value: kind }, kindName(kind))));
+  if (
+    kinds.join() !==
+    [...select.options]
+      .slice(1)
+      .map((option) => option.value)
+      .join()
+  ) {
+    fill(
+      select,
+      el('option', { value: '' }, 'every kind'),
+      kinds.map((kind) => el('option', { value: kind }, kindName(kind))),
+    );
   }
   select.value = value;
 }
@@ -68,14 +82,24 @@ function drawTimeline(findings) {
     if (!lanes.has(key)) lanes.set(key, []);
     lanes.get(key).push(finding);
   }
-  keyed(byId('lanes'), [...lanes].slice(0, LANES), ([key]) => key,
+  keyed(
+    byId('lanes'),
+    [...lanes].slice(0, LANES),
+    ([key]) => key,
     () => el('li', { class: 'lane' }, el('span', { class: 'lane-name' }), el('ol', { class: 'track' })),
     (node, [key, of]) => {
       if (node.of !== key) {
-        fill(node.children[0], name(of[0].zone || of[0].zone_id || 'all other zones', 40), el('span', { class: 'quiet' }, kindName(of[0].kind)));
+        fill(
+          node.children[0],
+          name(of[0].zone || of[0].zone_id || 'all other zones', 40),
+          el('span', { class: 'quiet' }, kindName(of[0].kind)),
+        );
         node.of = key;
       }
-      keyed(node.children[1], of, (finding) => finding.id,
+      keyed(
+        node.children[1],
+        of,
+        (finding) => finding.id,
         () => el('li', {}, el('a', {}, el('span', { 'aria-hidden': 'true' }))),
         (item, finding) => {
           const [link] = item.children;
@@ -89,12 +113,20 @@ function drawTimeline(findings) {
             link.title = words;
             link.setAttribute('aria-label', words);
           }
-        });
-    });
+        },
+      );
+    },
+  );
   const ticks = Array.from({ length: 5 }, (_, at) => from + ((to - from) * at) / 4);
-  keyed(byId('ticks'), ticks, (ms) => ticks.indexOf(ms), () => el('li'), (node, ms) => {
-    say(node, moment(ms, document_.time_ms));
-  });
+  keyed(
+    byId('ticks'),
+    ticks,
+    (ms) => ticks.indexOf(ms),
+    () => el('li'),
+    (node, ms) => {
+      say(node, moment(ms, document_.time_ms));
+    },
+  );
   say(byId('lanes-more'), lanes.size > LANES ? `and ${whole(lanes.size - LANES)} lanes more: choose a zone above` : '');
 }
 
@@ -102,8 +134,13 @@ function draw() {
   if (!document_) {
     if (refused) {
       byId('timeline').hidden = true;
-      placeholder(byId('list'), 'No findings here.', refused.status === 404
-        ? 'Windows are off in this worker: set detect.enabled, and it also says what is wrong with the zones.' : refused.message);
+      placeholder(
+        byId('list'),
+        'No findings here.',
+        refused.status === 404
+          ? 'Windows are off in this worker: set detect.enabled, and it also says what is wrong with the zones.'
+          : refused.message,
+      );
     }
     return;
   }
@@ -114,13 +151,23 @@ function draw() {
   say(byId('count'), document_.findings.length === 0 ? '' : `${whole(findings.length)} shown, ${whole(open)} of them open`);
   const list = byId('list');
   if (findings.length === 0) {
-    return document_.findings.length > 0 ? placeholder(list, 'No finding matches.', 'Choose more above.')
-      : placeholder(list, 'Nothing was wrong so far.', 'In a zone’s first day only fixed limits speak: a flood of random names, reflection, SERVFAIL. '
-        + 'After it, everything that is unusual for the zone at this hour.');
+    return document_.findings.length > 0
+      ? placeholder(list, 'No finding matches.', 'Choose more above.')
+      : placeholder(
+          list,
+          'Nothing was wrong so far.',
+          'In a zone’s first day only fixed limits speak: a flood of random names, reflection, SERVFAIL. ' +
+            'After it, everything that is unusual for the zone at this hour.',
+        );
   }
   if (!list.querySelector(':scope > article')) fill(list);
-  keyed(list, findings.slice(0, CARDS), (finding) => finding.id, card.make,
-    (node, finding) => card.update(node, finding, '../', document_.time_ms));
+  keyed(
+    list,
+    findings.slice(0, CARDS),
+    (finding) => finding.id,
+    card.make,
+    (node, finding) => card.update(node, finding, '../', document_.time_ms),
+  );
   say(byId('more'), findings.length > CARDS ? `and ${whole(findings.length - CARDS)} more: choose fewer above` : '');
   follow();
 }

@@ -29,8 +29,10 @@ export class Refused extends Error {
 }
 
 /** The name under which a static copy keeps a zone's document: `zonewatch page` makes the same of it. */
-const filed = (zone) => encodeURIComponent(zone).replace(/[~!'()*]/g, (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`)
-  .replaceAll('%', '~');
+const filed = (zone) =>
+  encodeURIComponent(zone)
+    .replace(/[~!'()*]/g, (one) => `%${one.charCodeAt(0).toString(16).toUpperCase()}`)
+    .replaceAll('%', '~');
 
 /** The path of a zone's document. */
 export const zonePath = (zone) => `zones/${IS_COPY ? filed(zone) : encodeURIComponent(zone)}`;
@@ -89,7 +91,11 @@ export function watch(wanted, show) {
 
   function changed(event) {
     let said;
-    try { said = JSON.parse(event.data); } catch { return; }
+    try {
+      said = JSON.parse(event.data);
+    } catch {
+      return;
+    }
     for (const one of names) {
       if (tags === null || wanted[one].tags.some((tag) => said[tag] !== tags[tag])) due.add(one);
     }
@@ -99,8 +105,14 @@ export function watch(wanted, show) {
 
   function poll() {
     if (polling !== null) return;
-    polling = setInterval(() => { due = new Set(names); load(); }, POLL_MS);
-    if (!IS_COPY) setTimeout(() => { if (polling !== null) listen(); }, LISTEN_AGAIN_MS);
+    polling = setInterval(() => {
+      due = new Set(names);
+      load();
+    }, POLL_MS);
+    if (!IS_COPY)
+      setTimeout(() => {
+        if (polling !== null) listen();
+      }, LISTEN_AGAIN_MS);
     tell();
   }
 
@@ -119,7 +131,10 @@ export function watch(wanted, show) {
     source.addEventListener('error', () => {
       if (source.readyState === EventSource.CLOSED) return poll();
       clearTimeout(silence);
-      silence = setTimeout(() => { due = new Set(names); load(); }, SILENCE_MAX_MS);
+      silence = setTimeout(() => {
+        due = new Set(names);
+        load();
+      }, SILENCE_MAX_MS);
     });
   }
 
@@ -145,7 +160,14 @@ export function watch(wanted, show) {
   });
   listen();
   load();
-  return { changePath: (one, path) => { wanted[one].path = path; documents[one] = null; due.add(one); load(); } };
+  return {
+    changePath: (one, path) => {
+      wanted[one].path = path;
+      documents[one] = null;
+      due.add(one);
+      load();
+    },
+  };
 }
 
 /** How fresh the page is, in a word at its head and, if it is not, a sentence below. */
@@ -155,8 +177,11 @@ function freshness(kind, word, since) {
   const line = byId('silence');
   line.hidden = kind !== 'gone';
   if (kind === 'gone') {
-    say(line, `No answer since ${clock(since, true)} UTC, so what you see is from then. The page goes on asking. `
-      + (IS_COPY ? 'Is the copy still there?' : 'Is the worker running, and the way to it open?'));
+    say(
+      line,
+      `No answer since ${clock(since, true)} UTC, so what you see is from then. The page goes on asking. ` +
+        (IS_COPY ? 'Is the copy still there?' : 'Is the worker running, and the way to it open?'),
+    );
   }
 }
 
@@ -186,13 +211,21 @@ export function oldNote(seconds) {
 /** Of a list that only this worker's own reading made, why: windows are off (then there are no findings), or none has closed yet. */
 export function scopeNote(listed, isOff) {
   if (listed?.scope !== 'worker') return null;
-  return isOff ? 'Windows are off (detect.enabled): shown is only what this worker read itself, without scores and findings.'
-    : 'The first window is still open, so this is what this worker reads meanwhile, without scores. A minute closes once every query of it '
-      + 'can have arrived: some six minutes after reading began, in the demo some seconds.';
+  return isOff
+    ? 'Windows are off (detect.enabled): shown is only what this worker read itself, without scores and findings.'
+    : 'The first window is still open, so this is what this worker reads meanwhile, without scores. A minute closes once every query of it ' +
+        'can have arrived: some six minutes after reading began, in the demo some seconds.';
 }
 
 /** What stands where a list is empty or could not be had. */
 export function placeholder(node, title, ...sentences) {
-  fill(node, el('div', { class: 'empty' }, el('p', { class: 'empty-title' }, title),
-    ...sentences.filter(Boolean).map((sentence) => el('p', {}, sentence))));
+  fill(
+    node,
+    el(
+      'div',
+      { class: 'empty' },
+      el('p', { class: 'empty-title' }, title),
+      ...sentences.filter(Boolean).map((sentence) => el('p', {}, sentence)),
+    ),
+  );
 }

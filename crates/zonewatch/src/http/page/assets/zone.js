@@ -4,7 +4,7 @@ import { CodesChart, SignalChart } from './chart.js';
 import { byId, el, fill, keyed, name, say } from './dom.js';
 import { kindName, plural, rate, share, signalName, whole } from './format.js';
 import { ask, asOf, IS_COPY, oldNote, placeholder, watch, zonePath } from './live.js';
-import { badge, bars, card, meter, state, zoneLink } from './parts.js';
+import { badge, bars, card, meter, state, tiles, zoneLink } from './parts.js';
 
 const zone = new URLSearchParams(location.search).get('zone');
 /** Findings of the zone that are shown; the page of findings has the others. */
@@ -16,7 +16,7 @@ const shown = new Set();
 let drawCalm = () => {};
 let codes = null;
 
-function tiles(window_, scores) {
+function figures(window_, scores) {
   const seconds = window_.window_seconds || 60;
   const of = (code) => (window_.queries > 0 ? (window_.response_codes?.[code] ?? 0) / window_.queries : null);
   const failures = window_.queries > 0 ? 1 - of('NOERROR') - of('NXDOMAIN') : null;
@@ -27,18 +27,13 @@ function tiles(window_, scores) {
     ['failures', share(failures === null ? null : Math.max(0, failures)), 'SERVFAIL, REFUSED and others'],
     ['different names', whole(window_.distinct_names), `${whole(window_.distinct_nxdomain_names)} of them do not exist`],
     ['resolvers', whole(window_.distinct_resolvers), 'different addresses'],
-    ['highest score', worst ? worst[1].toFixed(2) : '–', worst ? signalName(worst[0]) : 'nothing is known yet', worst?.[1] >= 1 ? 'critical' : ''],
+    [
+      'highest score',
+      worst ? worst[1].toFixed(2) : '–',
+      worst ? signalName(worst[0]) : 'nothing is known yet',
+      worst?.[1] >= 1 ? 'critical' : '',
+    ],
   ];
-}
-
-function drawTiles(rows) {
-  keyed(byId('tiles'), rows, ([label]) => label, () => el('li', {}, el('b'), el('span', { class: 'label' }), el('span', { class: 'note' })),
-    (node, [label, value, note, kind]) => {
-      node.className = kind ?? '';
-      say(node.children[0], value);
-      say(node.children[1], label);
-      say(node.children[2], note);
-    });
 }
 
 /** Queries and codes are large; of the other signals the usual ones and the unusual are open, and calm ones a click away. */
@@ -46,7 +41,11 @@ function drawCharts({ history, scores }) {
   const { start_ms: starts, signals } = history;
   const present = Object.keys(signals).filter((signal) => signals[signal].observed.some((value) => value !== null));
   if (starts.length < 2 || present.length === 0) {
-    return placeholder(byId('charts-empty'), 'The curves begin with the second minute.', 'They fill up to an hour; what is expected is known once a zone has been watched for a while.');
+    return placeholder(
+      byId('charts-empty'),
+      'The curves begin with the second minute.',
+      'They fill up to an hour; what is expected is known once a zone has been watched for a while.',
+    );
   }
   fill(byId('charts-empty'));
   const make = (signal, place, height) => {
@@ -67,7 +66,8 @@ function drawCharts({ history, scores }) {
   }
   // Whoever is unusual once is shown from then on: curves that change places under the eye can't be read.
   for (const signal of present) {
-    if (USUAL.includes(signal) || (scores?.[signal] ?? 0) >= 1 || signals[signal].score?.some((score) => score >= 1)) shown.add(signal);
+    if (USUAL.includes(signal) || (scores?.[signal] ?? 0) >= 1 || signals[signal].score?.some((score) => score >= 1))
+      shown.add(signal);
   }
   const others = present.filter((signal) => signal !== 'queries');
   for (const signal of others.filter((one) => shown.has(one))) make(signal, byId('small'), 120);
@@ -81,31 +81,61 @@ function drawCharts({ history, scores }) {
 }
 
 const LISTS = [
-  ['top_names', 'Names asked most', 'name'], ['suffixes', 'Suffixes with the most names', 'suffix'], ['top_resolvers', 'Resolvers', 'name'],
-  ['top_networks', 'Networks', 'name'], ['top_edges', 'Edge locations', 'name'],
+  ['top_names', 'Names asked most', 'name'],
+  ['suffixes', 'Suffixes with the most names', 'suffix'],
+  ['top_resolvers', 'Resolvers', 'name'],
+  ['top_networks', 'Networks', 'name'],
+  ['top_edges', 'Edge locations', 'name'],
 ];
 
 function drawLists(window_) {
-  keyed(byId('lists'), LISTS, ([key]) => key, () => el('div'), (node, [key, title, field]) => {
-    const parts = (window_[key] ?? []).slice(0, 12);
-    const amount = (part) => part.queries ?? part.count ?? part.distinct_names ?? 0;
-    const highest = Math.max(1, ...parts.map(amount));
-    const said = JSON.stringify(parts);
-    if (node.said === said) return;
-    node.said = said;
-    const text = (part) => (part.distinct_names === undefined ? `${whole(amount(part))} · ${share(amount(part) / Math.max(1, window_.queries))}` : `${whole(amount(part))} names`);
-    fill(node, bars(title, parts.map((part) => [part[field] ?? '', text(part), amount(part) / highest]), 'None in the last minute.'));
-  });
+  keyed(
+    byId('lists'),
+    LISTS,
+    ([key]) => key,
+    () => el('div'),
+    (node, [key, title, field]) => {
+      const parts = (window_[key] ?? []).slice(0, 12);
+      const amount = (part) => part.queries ?? part.count ?? part.distinct_names ?? 0;
+      const highest = Math.max(1, ...parts.map(amount));
+      const said = JSON.stringify(parts);
+      if (node.said === said) return;
+      node.said = said;
+      const text = (part) =>
+        part.distinct_names === undefined
+          ? `${whole(amount(part))} · ${share(amount(part) / Math.max(1, window_.queries))}`
+          : `${whole(amount(part))} names`;
+      fill(
+        node,
+        bars(
+          title,
+          parts.map((part) => [part[field] ?? '', text(part), amount(part) / highest]),
+          'None in the last minute.',
+        ),
+      );
+    },
+  );
 }
 
 function drawFindings(document_) {
   const findings = document_.findings ?? [];
   const list = byId('findings');
-  say(byId('findings-count'), findings.length > 0 ? `${findings.filter((finding) => finding.open).length} open, ${findings.length} in all` : '');
+  say(
+    byId('findings-count'),
+    findings.length > 0 ? `${findings.filter((finding) => finding.open).length} open, ${findings.length} in all` : '',
+  );
   if (findings.length === 0) return placeholder(list, 'Nothing was wrong with this zone so far.');
-  const sorted = [...findings].sort((one, other) => Number(other.open) - Number(one.open) || String(other.start).localeCompare(String(one.start)));
+  const sorted = [...findings].sort(
+    (one, other) => Number(other.open) - Number(one.open) || String(other.start).localeCompare(String(one.start)),
+  );
   if (!list.querySelector(':scope > article')) fill(list);
-  keyed(list, sorted.slice(0, CARDS), (finding) => finding.id, card.make, (node, finding) => card.update(node, finding, '../', document_.time_ms));
+  keyed(
+    list,
+    sorted.slice(0, CARDS),
+    (finding) => finding.id,
+    card.make,
+    (node, finding) => card.update(node, finding, '../', document_.time_ms),
+  );
 }
 
 function title(text, id) {
@@ -124,8 +154,21 @@ function draw(documents, refused) {
   title(window_.zone || window_.zone_id || zone, window_.zone_id);
   asOf(document_, oldNote(document_.age_seconds));
   const open = (document_.findings ?? []).filter((finding) => finding.open);
-  fill(byId('badges'), open.slice(0, 4).map((finding) => el('a', { href: `#f-${finding.id}`, class: 'bare' }, badge(state(finding)), ' ', el('span', {}, kindName(finding.kind)))));
-  drawTiles(tiles(window_, document_.scores));
+  fill(
+    byId('badges'),
+    open
+      .slice(0, 4)
+      .map((finding) =>
+        el(
+          'a',
+          { href: `#f-${finding.id}`, class: 'bare' },
+          badge(state(finding)),
+          ' ',
+          el('span', {}, kindName(finding.kind)),
+        ),
+      ),
+  );
+  tiles(byId('tiles'), figures(window_, document_.scores));
   if (document_.history) drawCharts(document_);
   drawLists(window_);
   drawFindings(document_);
@@ -135,7 +178,11 @@ function draw(documents, refused) {
 async function refusal(problem) {
   if (!byId('content').hidden && !byId('charts').hidden) return;
   let listed = null;
-  try { listed = await ask('zones'); } catch { /* The sentence below says enough. */ }
+  try {
+    listed = await ask('zones');
+  } catch {
+    /* The sentence below says enough. */
+  }
   const found = listed?.zones.find((one) => one.zone === zone || one.zone_id === zone);
   if (found && IS_COPY && found.zone_id && found.zone_id !== zone) {
     return location.replace(`?zone=${encodeURIComponent(found.zone_id)}`);
@@ -143,22 +190,35 @@ async function refusal(problem) {
   if (found && listed.scope === 'worker') return withoutWindows(listed, found);
   byId('content').hidden = true;
   title(zone);
-  placeholder(byId('missing'), problem.status === 404 ? 'Nothing is known of this zone.' : 'The zone could not be had.',
-    problem.status === 404 ? 'Nothing was asked of it in the last day, or its first minute is still open.' : problem.message,
-    el('a', { href: '../' }, 'All zones that are known'));
+  placeholder(
+    byId('missing'),
+    problem.status === 404 ? 'Nothing is known of this zone.' : 'The zone could not be had.',
+    problem.status === 404
+      ? 'Nothing was asked of it in the last day, or its first minute is still open.'
+      : problem.message,
+    el('a', { href: '../' }, 'All zones that are known'),
+  );
 }
 
 /** What this worker read of the zone itself. */
 function withoutWindows(listed, found) {
   title(found.zone || found.zone_id, found.zone_id);
-  asOf(listed, `No window of this zone is known: the first is still open, or windows are off (detect.enabled). `
-    + 'Shown is what this worker reads itself, with nothing to compare it with.');
+  asOf(
+    listed,
+    `No window of this zone is known: the first is still open, or windows are off (detect.enabled). ` +
+      'Shown is what this worker reads itself, with nothing to compare it with.',
+  );
   fill(byId('missing'));
   byId('content').hidden = false;
   byId('charts').hidden = true;
   byId('findings-section').hidden = true;
-  const window_ = { ...found, distinct_nxdomain_names: null, distinct_resolvers: null, window_seconds: found.queries / Math.max(1e-9, found.queries_per_second) };
-  drawTiles(tiles(window_, null));
+  const window_ = {
+    ...found,
+    distinct_nxdomain_names: null,
+    distinct_resolvers: null,
+    window_seconds: found.queries / Math.max(1e-9, found.queries_per_second),
+  };
+  tiles(byId('tiles'), figures(window_, null));
   drawLists({ ...window_, top_names: found.top_names });
 }
 
@@ -169,10 +229,17 @@ function choose(documents, refused) {
   if (refused.zones) return placeholder(byId('missing'), 'The zones could not be had.', refused.zones.message);
   if (!listed) return;
   asOf(listed);
-  if (listed.zones.length === 0) return placeholder(byId('missing'), 'No zone is known yet.', 'The overview says what is being waited for.');
+  if (listed.zones.length === 0)
+    return placeholder(byId('missing'), 'No zone is known yet.', 'The overview says what is being waited for.');
   const sorted = [...listed.zones].sort((one, other) => String(one.zone).localeCompare(String(other.zone), 'en'));
-  fill(byId('missing'), el('ul', { class: 'choice' }, sorted.slice(0, 500).map((one) =>
-    el('li', {}, zoneLink('../', one), ' ', meter(one.score)))));
+  fill(
+    byId('missing'),
+    el(
+      'ul',
+      { class: 'choice' },
+      sorted.slice(0, 500).map((one) => el('li', {}, zoneLink('../', one), ' ', meter(one.score))),
+    ),
+  );
 }
 
 byId('calm').addEventListener('toggle', () => drawCalm());
