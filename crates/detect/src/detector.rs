@@ -13,7 +13,7 @@ mod zones;
 pub use baselines::Baselines;
 pub use zones::ZONES_MAX;
 
-use crate::finding::{self, Finding};
+use crate::finding::{self, Expected, Finding};
 use crate::message::{Message, Unreadable};
 use crate::pane::Tally;
 use crate::rollup::{Refused, Settings, Told};
@@ -80,6 +80,9 @@ pub struct Seen {
     pub scores: [Option<f64>; SIGNALS],
     /// What the signals come to, in their units; of windows of a minute.
     pub values: [Option<f64>; SIGNALS],
+    /// What was expected of this window alone, in the same units, and between which bounds 99 of 100 windows lie at this hour;
+    /// of windows of a minute.
+    pub expected: [Option<Expected>; SIGNALS],
 }
 
 impl Detector {
@@ -204,8 +207,9 @@ impl Detector {
 }
 
 impl Seen {
-    fn unjudged(window: Window) -> Self {
-        Self { window, scores: [None; SIGNALS], values: [None; SIGNALS] }
+    /// A window of which nothing is known but what was counted.
+    pub fn unjudged(window: Window) -> Self {
+        Self { window, scores: [None; SIGNALS], values: [None; SIGNALS], expected: [None; SIGNALS] }
     }
 }
 

@@ -26,7 +26,7 @@ pub struct Edge {
 }
 
 /// The place of the edge location `name`, by the three letters it begins with.
-pub(crate) fn find(name: &str) -> Option<&'static Edge> {
+pub fn find(name: &str) -> Option<&'static Edge> {
     let slot = slot(name.as_bytes().get(..3)?)?;
     let row = TABLE.rows[slot];
     TABLE.edges.get(usize::from(row))

@@ -6,7 +6,7 @@
 mod address;
 mod aggregate;
 mod document;
-mod edges;
+pub mod edges;
 mod enrich;
 mod envelope;
 mod inflate;

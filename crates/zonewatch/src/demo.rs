@@ -6,11 +6,11 @@
 
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::pipeline::{self, Parts, Pipeline};
+use crate::pipeline::{self, Parts, Pipeline, Tables};
 use crate::reference;
 use crate::supervisor::{self, Supervisor};
 use bytes::Bytes;
-use cloud::{DeliveryStream, Entry, Error, LeaseTable, Stream, limits, memory};
+use cloud::{DeliveryStream, Entry, Error, Stream, limits, memory};
 use futures_util::future::BoxFuture;
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,14 +73,14 @@ pub fn start(feed: Feed, clock: Clock, speed: f64) -> Result<Demo, String> {
     let stream = Arc::new(memory::Stream::with_settings(&config.source.stream, SHARDS, now.clone(), kept.clone()));
     let rollup_name = format!("{}-rollup", config.worker.app);
     let rollup: Arc<dyn Stream> = Arc::new(memory::Stream::with_settings(&rollup_name, 1, now, kept.clone()));
-    let rollup_table: Arc<dyn LeaseTable> = Arc::new(memory::LeaseTable::new(&rollup_name));
+    let (tables, rollup_tables) = (memory_tables(&config.worker.app), memory_tables(&rollup_name));
     let delivered = Arc::new(memory::DeliveryStream::handing_to("demo", |_: &[Bytes]| {}));
     let worker = pipeline::worker_id(&config);
     let parts = Parts {
         stream: stream.clone(),
         windows: Some(pipeline::Windows {
             rollup: rollup.clone(),
-            table: rollup_table.clone(),
+            tables: rollup_tables.clone(),
             snapshots: Arc::new(memory::Snapshots::default()),
             retention: kept.retention,
             save_period: Duration::from_secs_f64(SAVE_SECS * speed),
@@ -95,26 +95,24 @@ pub fn start(feed: Feed, clock: Clock, speed: f64) -> Result<Demo, String> {
         reference: reference::follow(config.enrich.clone())?,
         clock,
         worker: worker.clone(),
+        tables: tables.clone(),
         view_slot: Duration::from_secs_f64(SLOT_SECS * speed).max(SLOT_MIN),
     };
     let pipeline = pipeline::assemble(&config, parts)?;
-    let ports = supervisor::Ports {
-        table: Arc::new(memory::LeaseTable::new(&config.worker.app)) as Arc<dyn LeaseTable>,
-        state: Arc::new(memory::StateTable::new(&format!("{}-state", config.worker.app))),
-        stream: stream.clone(),
-    };
+    let ports = supervisor::Ports { table: tables.leases, state: tables.state, stream: stream.clone() };
     let spawn = pipeline::spawner(Arc::clone(&pipeline.shared));
     let supervisor = supervisor::start(pipeline::coordination(&config, &worker), clock, ready(ports), spawn);
-    let rollup_ports = supervisor::Ports {
-        table: rollup_table,
-        state: Arc::new(memory::StateTable::new(&format!("{rollup_name}-state"))),
-        stream: rollup,
-    };
+    let rollup_ports = supervisor::Ports { table: rollup_tables.leases, state: rollup_tables.state, stream: rollup };
     let windows = pipeline.windows.clone().expect("the demo computes windows");
     let (settings, spawn) = (pipeline::rollup_coordination(&config, &worker), pipeline::rollup_spawner(windows));
     let rollup = supervisor::start(settings, clock, ready(rollup_ports), spawn);
     let feeder = tokio::spawn(feed_for_ever(feed, self::feed, stream, clock));
     Ok(Demo { pipeline, supervisor, rollup, feeder, delivered })
+}
+
+fn memory_tables(name: &str) -> Tables {
+    let state = memory::StateTable::new(&format!("{name}-state"));
+    Tables { leases: Arc::new(memory::LeaseTable::new(name)), state: Arc::new(state) }
 }
 
 /// Ports that need no making.

@@ -41,19 +41,15 @@ pub(crate) fn views(shard: &str) -> ZoneViews {
 }
 
 pub(crate) fn minute(zone: &str, number: i64, queries: u64) -> Seen {
-    let mut seen = Seen {
-        window: Window {
-            zone_key: zone.into(),
-            zone_name: "example.com".into(),
-            start_ms: 1_795_341_600_000 + number * 60_000,
-            length_ms: 60_000,
-            coverage: 1.0,
-            queries,
-            ..Window::default()
-        },
-        scores: [None; _],
-        values: [None; _],
-    };
+    let mut seen = Seen::unjudged(Window {
+        zone_key: zone.into(),
+        zone_name: "example.com".into(),
+        start_ms: 1_795_341_600_000 + number * 60_000,
+        length_ms: 60_000,
+        coverage: 1.0,
+        queries,
+        ..Window::default()
+    });
     seen.scores[Signal::Queries as usize] = Some(1.25);
     seen.values[Signal::NxDomainShare as usize] = Some(0.5);
     seen

@@ -4,14 +4,18 @@
 //! Others' views are fetched only when somebody asks, and kept for a while: a fleet that nobody looks at costs one small object
 //! a rollup shard every ten seconds.
 
+mod answers;
+
 use crate::clock::Clock;
 use crate::config::rfc3339_ms;
 use crate::minutely::Minutely;
-use crate::zone_views::Shown;
+use crate::zone_views::{Shown, history_in, part};
 use bytes::Bytes;
-use cloud::{Error, Snapshots};
-use serde_json::{Value, json};
+use cloud::{Call, Error, Snapshots};
+use futures_util::StreamExt;
+use serde_json::Value;
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -23,128 +27,191 @@ const PERIOD: Duration = Duration::from_secs(10);
 const OLD_MS: i64 = 3_600_000;
 /// Somebody who looks does not wait longer for others' views than this.
 const FETCH_MAX: Duration = Duration::from_secs(3);
+/// Views that are fetched at once.
+const FETCHED_AT_ONCE: usize = 8;
+/// Histories of others' zones that are kept for [`PERIOD`].
+const HISTORIES_KEPT: usize = 64;
 
 /// Where a shard's view lies, beside the snapshots.
 pub fn place(shard: &str) -> String {
     format!("views/{shard}")
 }
 
+/// Where a part of the histories of a shard's zones lies.
+fn history_place(shard: &str, part: usize) -> String {
+    format!("histories/{shard}/{part}")
+}
+
+/// Gets all histories that were put with a shard's view, part by part.
+pub async fn histories(snapshots: &Arc<dyn Snapshots>, view: &Value, mut take: impl FnMut(Bytes)) {
+    let (Some(shard), Some(parts)) = (view["shard"].as_str(), view["history_parts"].as_u64()) else { return };
+    for part in 0..parts as usize {
+        let Ok(found) = snapshots.get(&history_place(shard, part)).await else { return };
+        take(found.unwrap_or_default());
+    }
+}
+
 /// The fleet's views.
 pub struct FleetViews {
     snapshots: Arc<dyn Snapshots>,
     clock: Clock,
+    /// Locked over a fetch: of many who look at once one fetches, and the others wait for it instead of fetching too.
     fetched: Mutex<Fetched>,
+    /// The same.
+    histories: Mutex<Histories>,
 }
 
 #[derive(Default)]
 struct Fetched {
     at: Option<Duration>,
     /// By shard.
-    documents: BTreeMap<String, Value>,
+    others: BTreeMap<String, Other>,
+}
+
+/// By shard and zone id: when it was fetched, and what was found.
+type Histories = BTreeMap<(String, String), (Duration, Option<Value>)>;
+
+/// What another worker has put of one of its shards.
+#[derive(Clone)]
+struct Other {
+    document: Arc<Value>,
+    time_ms: i64,
+    /// Differ if zones do, and if findings do.
+    tags: [u64; 2],
 }
 
 impl FleetViews {
     /// Of the fleet whose snapshots lie there.
     pub fn new(snapshots: Arc<dyn Snapshots>, clock: Clock) -> Self {
-        Self { snapshots, clock, fetched: Mutex::default() }
+        Self { snapshots, clock, fetched: Mutex::default(), histories: Mutex::default() }
     }
 
     /// Puts the views of tasks here, again and again.
     pub async fn publish(&self) {
         let said = Minutely::default();
+        // By shard, the last minute whose histories were put, and by which task: a history grows by the minute.
+        let mut put = BTreeMap::new();
         loop {
             tokio::time::sleep(PERIOD).await;
-            for shown in Shown::all() {
-                let document = shown.document(self.clock.now_ms()).to_string();
-                let put = self.snapshots.put(&place(&shown.shard), Bytes::from(document)).await;
-                if let (Err(error), true) = (put, said.is_due(self.clock.elapsed())) {
-                    warn!(shard = shown.shard, %error, "other workers show an old view of its zones");
+            let alive = Shown::all();
+            put.retain(|shard, _| alive.iter().any(|shown| shown.shard == *shard));
+            for shown in alive {
+                let state = (shown.changes().0, shown.closed_ms());
+                let is_new = put.get(&shown.shard) != Some(&state);
+                match self.put(&shown, is_new).await {
+                    Ok(()) => {
+                        put.insert(shown.shard.clone(), state);
+                    }
+                    Err(error) if said.is_due(self.clock.elapsed()) => {
+                        warn!(shard = shown.shard, %error, "other workers show an old view of its zones");
+                    }
+                    Err(_) => {}
                 }
             }
         }
     }
 
-    /// `/api/v1/findings`: those that are open first, then the worst, then the last to begin.
-    pub async fn findings(&self) -> Value {
-        let (now_ms, documents) = self.documents().await;
-        let mut findings: Vec<Value> =
-            documents.iter().flat_map(|document| aged(document, "findings", now_ms)).collect();
-        let severity =
-            |finding: &Value| ["critical", "warning", "info"].iter().position(|one| finding["severity"] == *one);
-        findings.sort_by(|left, right| {
-            let is_over = |finding: &Value| finding["open"] != true;
-            is_over(left)
-                .cmp(&is_over(right))
-                .then_with(|| severity(left).cmp(&severity(right)))
-                .then_with(|| right["start"].as_str().cmp(&left["start"].as_str()))
-        });
-        json!({ "version": 1, "time_ms": now_ms, "findings": findings })
+    /// Puts one view; the histories, if they are to be put, before the document that says how many parts they have.
+    async fn put(&self, shown: &Shown, with_histories: bool) -> Result<(), Error> {
+        let histories = if with_histories { shown.histories() } else { Vec::new() };
+        for (part, lines) in histories.into_iter().enumerate() {
+            self.snapshots.put(&history_place(&shown.shard, part), Bytes::from(lines)).await?;
+        }
+        let document = shown.document(self.clock.now_ms()).to_string();
+        self.snapshots.put(&place(&shown.shard), Bytes::from(document)).await
     }
 
-    /// `/api/v1/zones/{zone}`, by id or name.
-    pub async fn zone(&self, zone: &str) -> Option<Value> {
-        let (now_ms, documents) = self.documents().await;
-        let name = zone.trim_end_matches('.').to_ascii_lowercase();
-        let is_it = |of: &Value| of["zone_id"] == *zone || of["zone"] == *name;
-        let found = documents.iter().find_map(|document| {
-            let mut zones = aged(document, "zones", now_ms);
-            zones.find(|of| is_it(&of["window"]))
-        });
-        let mut found = found?;
-        let findings = documents.iter().flat_map(|document| aged(document, "findings", now_ms));
-        found["version"] = 1.into();
-        found["time_ms"] = now_ms.into();
-        found["findings"] = findings.filter(is_it).collect();
-        Some(found)
-    }
-
-    /// Every shard's document: of those here as it is now.
-    async fn documents(&self) -> (i64, Vec<Value>) {
-        let now_ms = self.clock.now_ms();
-        let own: BTreeMap<String, Value> =
-            Shown::all().iter().map(|shown| (shown.shard.clone(), shown.document(now_ms))).collect();
+    /// What tasks here show, and what others have put of all other shards. The time of this worker with it.
+    async fn sources(&self) -> (i64, Vec<Arc<Shown>>, Vec<Other>) {
+        let (now_ms, own) = (self.clock.now_ms(), Shown::all());
+        let is_own = |shard: &str| own.iter().any(|shown| shown.shard == shard);
         let mut fetched = self.fetched.lock().await;
         let now = self.clock.elapsed();
         if fetched.at.is_none_or(|at| now.saturating_sub(at) >= PERIOD) {
-            match tokio::time::timeout(FETCH_MAX, self.fetch()).await {
-                Ok(Ok(documents)) => fetched.documents = documents,
+            // What came in time is shown.
+            match tokio::time::timeout(FETCH_MAX, self.fetch(&is_own, &mut fetched.others)).await {
+                Ok(Ok(())) => {}
                 Ok(Err(error)) => warn!(%error, "views of other workers were not fetched; the last ones are shown"),
                 Err(_) => warn!("views of other workers were not fetched in time; the last ones are shown"),
             }
-            fetched.at = Some(now);
+            fetched.at = Some(self.clock.elapsed());
         }
-        let mut all = fetched.documents.clone();
-        all.retain(|_, document| age_ms(document, now_ms) < OLD_MS);
-        all.extend(own);
-        (now_ms, all.into_values().collect())
+        let others = fetched.others.iter().filter(|(shard, other)| !is_own(shard) && now_ms - other.time_ms < OLD_MS);
+        let others = others.map(|(_, other)| other.clone()).collect();
+        drop(fetched);
+        (now_ms, own, others)
     }
 
-    async fn fetch(&self) -> Result<BTreeMap<String, Value>, Error> {
-        let mut documents = BTreeMap::new();
-        for name in self.snapshots.list("views/").await? {
-            let bytes = self.snapshots.get(&name).await?.unwrap_or_default();
-            // Half an hour of two versions in one fleet is no reason to show nothing.
-            let document: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-            if let (Some(shard), true) = (document["shard"].as_str(), document["version"] == 1) {
-                documents.insert(shard.to_owned(), document.clone());
+    async fn fetch(&self, is_own: &impl Fn(&str) -> bool, others: &mut BTreeMap<String, Other>) -> Result<(), Error> {
+        let names = self.snapshots.list(&place("")).await?;
+        let is_wanted = |name: &String| name.strip_prefix(&place("")).is_some_and(|shard| !is_own(shard));
+        let names: Vec<String> = names.into_iter().filter(is_wanted).collect();
+        others.retain(|shard, _| names.contains(&place(shard)));
+        let gets: Vec<Call<'_, _>> = names.iter().map(|name| self.snapshots.get(name)).collect();
+        let mut answers = futures_util::stream::iter(gets).buffer_unordered(FETCHED_AT_ONCE);
+        while let Some(answer) = answers.next().await {
+            let bytes = answer?.unwrap_or_default();
+            others.extend(Other::read(&bytes));
+        }
+        Ok(())
+    }
+
+    /// The history of another's zone; none if nothing was put of it, or it does not come in time.
+    async fn history(&self, other: &Other, zone_id: &str) -> Option<Value> {
+        let parts = other.document["history_parts"].as_u64().filter(|parts| *parts > 0)? as usize;
+        let shard = other.document["shard"].as_str()?;
+        let key = (shard.to_owned(), zone_id.to_owned());
+        let mut histories = self.histories.lock().await;
+        let now = self.clock.elapsed();
+        histories.retain(|_, (at, _)| now.saturating_sub(*at) < PERIOD);
+        if let Some((_, found)) = histories.get(&key) {
+            return found.clone();
+        }
+        let place = history_place(shard, part(zone_id, parts));
+        let found = match tokio::time::timeout(FETCH_MAX, self.snapshots.get(&place)).await {
+            Ok(Ok(bytes)) => bytes.and_then(|bytes| history_in(&bytes, zone_id)),
+            Ok(Err(error)) => {
+                warn!(%error, "a zone's history was not fetched");
+                None
             }
+            Err(_) => None,
+        };
+        if histories.len() >= HISTORIES_KEPT {
+            histories.pop_first();
         }
-        Ok(documents)
+        histories.insert(key, (now, found.clone()));
+        found
     }
 }
 
-/// The members of a document's list, each with how old it is.
-fn aged<'a>(document: &'a Value, list: &str, now_ms: i64) -> impl Iterator<Item = Value> + 'a {
-    let age_seconds = (age_ms(document, now_ms) / 1000).max(0);
-    document[list].as_array().into_iter().flatten().cloned().map(move |mut member| {
-        member["age_seconds"] = age_seconds.into();
-        member
-    })
-}
+impl Other {
+    /// By its shard; none if it is no such document, or one of another version: half an hour of two versions in one fleet is
+    /// no reason to show nothing.
+    fn read(bytes: &[u8]) -> Option<(String, Self)> {
+        let document: Value = serde_json::from_slice(bytes).ok()?;
+        let shard = document["shard"].as_str().filter(|_| document["version"] == 1)?.to_owned();
+        let time_ms = document["time"].as_str().and_then(rfc3339_ms)?;
+        let hasher = BuildHasherDefault::<DefaultHasher>::default();
+        let tags = ["zones", "findings"].map(|list| hasher.hash_one(&document[list]));
+        Some((shard, Self { document: Arc::new(document), time_ms, tags }))
+    }
 
-fn age_ms(document: &Value, now_ms: i64) -> i64 {
-    let time_ms = document["time"].as_str().and_then(rfc3339_ms);
-    time_ms.map_or(i64::MAX, |time_ms| now_ms - time_ms)
+    /// The members of a list, each with how old it is.
+    fn aged<'a>(&'a self, list: &str, now_ms: i64) -> impl Iterator<Item = Value> + 'a {
+        let age_seconds = self.age_seconds(now_ms);
+        self.list(list).iter().cloned().map(move |mut member| {
+            member["age_seconds"] = age_seconds.into();
+            member
+        })
+    }
+
+    fn list(&self, name: &str) -> &[Value] {
+        self.document[name].as_array().map_or(&[], Vec::as_slice)
+    }
+
+    fn age_seconds(&self, now_ms: i64) -> i64 {
+        (now_ms - self.time_ms).max(0) / 1000
+    }
 }
 
 #[cfg(test)]
@@ -154,6 +221,7 @@ mod tests {
     use cloud::memory;
     use detect::detector::Outcome;
     use detect::finding::{Finding, Severity, Status};
+    use serde_json::json;
 
     #[tokio::test]
     async fn any_worker_shows_what_others_have_put_and_its_own_as_it_is() {
@@ -196,5 +264,120 @@ mod tests {
         let zone = fleet.zone("own.test").await.expect("it is ours");
         assert_eq!(zone["findings"][0]["open"], false, "what is here is shown at once");
         assert_eq!(fleet.zone("nobody.test").await, None);
+    }
+
+    /// What a worker shows of a shard that another has: as that one puts it, but under a name that no task here has.
+    async fn put_as(snapshots: &Arc<dyn Snapshots>, shown: &Shown, shard: &str, change: impl Fn(&mut Value)) {
+        for (part, lines) in shown.histories().into_iter().enumerate() {
+            snapshots.put(&history_place(shard, part), lines.into()).await.expect("memory takes it");
+        }
+        let mut document = shown.document(Clock::real().now_ms());
+        document["shard"] = shard.into();
+        change(&mut document);
+        snapshots.put(&place(shard), document.to_string().into()).await.expect("memory takes it");
+    }
+
+    fn asked(zone: &str, edge: &str) -> Vec<detect::detector::Seen> {
+        let minute = |number: i64| {
+            let mut seen = minute(zone, number, 60);
+            seen.window.zone_name = format!("{}.test", zone.to_ascii_lowercase()).into();
+            seen.window.codes[0] = 60;
+            seen.window.top_edges = vec![detect::TopName { name: edge.into(), count: 60, error: 0 }];
+            seen.values[0] = Some(60.0);
+            seen
+        };
+        (0..3).map(minute).collect()
+    }
+
+    #[tokio::test]
+    async fn histories_of_others_are_found_in_their_parts() {
+        let snapshots: Arc<dyn Snapshots> = Arc::new(memory::Snapshots::default());
+        {
+            let other = views("fleet-views-parts");
+            // More zones than one part has.
+            let windows = (0..600).flat_map(|zone| asked(&format!("ZPART{zone:03}"), "FRA6")).collect();
+            other.told(&Outcome { windows, ..Outcome::default() });
+            let shown = Shown::all().into_iter().find(|shown| shown.shard == "fleet-views-parts").expect("it lives");
+            assert_eq!(shown.histories().len(), 3);
+            put_as(&snapshots, &shown, "fleet-views-parted", |_| {}).await;
+        }
+        let fleet = FleetViews::new(snapshots, Clock::real());
+        for zone in ["ZPART000", "ZPART599", "zpart123.test"] {
+            let found = fleet.zone(zone).await.expect(zone);
+            assert_eq!(found["history"]["signals"]["queries"]["observed"], json!([60.0, 60.0, 60.0]), "{zone}");
+            assert_eq!(found["history"]["response_codes"]["NOERROR"], json!([60, 60, 60]));
+        }
+        let zones = fleet.zones().await.expect("a minute has closed");
+        let ours: Vec<&Value> = zones["zones"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .filter(|zone| zone["zone"].as_str().is_some_and(|name| name.starts_with("zpart")))
+            .collect();
+        assert_eq!(
+            (ours.len(), &ours[0]["queries_per_second"], &ours[0]["minutes"][2][1]),
+            (600, &1.0.into(), &60.into())
+        );
+    }
+
+    #[tokio::test]
+    async fn what_a_worker_of_the_version_before_has_put_is_read() {
+        let snapshots: Arc<dyn Snapshots> = Arc::new(memory::Snapshots::default());
+        let (before, now) = (views("fleet-views-before"), views("fleet-views-now"));
+        before.told(&Outcome { windows: asked("ZBEFORE", "QQQ1"), ..Outcome::default() });
+        now.told(&Outcome { windows: asked("ZNOW", "QQQ2"), ..Outcome::default() });
+        let shown = |shard: &str| Shown::all().into_iter().find(|shown| shown.shard == shard).expect("it lives");
+        let without = |document: &mut Value| {
+            let document = document.as_object_mut().expect("an object");
+            document.remove("edges").expect("it is written");
+            document.remove("history_parts").expect("it is written");
+        };
+        put_as(&snapshots, &shown("fleet-views-before"), "fleet-views-before-put", without).await;
+        put_as(&snapshots, &shown("fleet-views-now"), "fleet-views-now-put", |_| {}).await;
+        drop((before, now));
+        let fleet = FleetViews::new(snapshots, Clock::real());
+        let found = fleet.zone("zbefore.test").await.expect("it was put");
+        assert_eq!((&found["history"]["queries"], &found["history"]["signals"]), (&json!([60, 60, 60]), &json!({})));
+        let zones = fleet.zones().await.expect("a minute has closed").to_string();
+        assert!(zones.contains("zbefore.test") && zones.contains("znow.test"), "{zones}");
+        let edges = fleet.edges().await;
+        let edge =
+            edges["edges"].as_array().expect("a list").iter().find(|edge| edge["edge"] == "QQQ").expect("it was put");
+        assert_eq!(
+            (&edge["queries_per_second"], &edge["change"], &edge["place"]),
+            (&1.0.into(), &1.0.into(), &Value::Null)
+        );
+    }
+
+    #[tokio::test]
+    async fn tags_differ_when_answers_do() {
+        let fleet = FleetViews::new(Arc::new(memory::Snapshots::default()), Clock::real());
+        let own = views("fleet-views-tags");
+        let differs = async |change: &dyn Fn()| {
+            // Other tests' tasks live in this process too, and change meanwhile: tags are compared of this one's.
+            let tag = || {
+                Shown::all().into_iter().find(|shown| shown.shard == "fleet-views-tags").expect("it lives").changes()
+            };
+            let before = (fleet.tags().await, tag());
+            change();
+            let after = (fleet.tags().await, tag());
+            let (of_before, of_after) = (before.1.1, after.1.1);
+            if of_before.zones != of_after.zones {
+                assert!(before.0.zones != after.0.zones && before.0.edges != after.0.edges);
+            }
+            if of_before.findings != of_after.findings {
+                assert!(before.0.zones != after.0.zones && before.0.findings != after.0.findings);
+            }
+            (of_before.zones != of_after.zones, of_before.findings != of_after.findings)
+        };
+        assert_eq!(
+            differs(&|| own.told(&Outcome { windows: asked("ZTAGS", "FRA6"), ..Outcome::default() })).await,
+            (true, false)
+        );
+        assert_eq!(
+            differs(&|| own.told(&Outcome { findings: vec![finding()], ..Outcome::default() })).await,
+            (false, true)
+        );
+        assert_eq!(differs(&|| own.told(&Outcome::default())).await, (false, false));
     }
 }

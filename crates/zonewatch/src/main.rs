@@ -18,6 +18,7 @@ mod finding_line;
 #[cfg(test)]
 mod fixtures_test;
 mod fleet_views;
+mod fleet_workers;
 mod follow;
 mod http;
 mod jitter;
@@ -34,6 +35,7 @@ mod printable;
 mod quarantine;
 mod reader;
 mod reference;
+mod registry;
 mod replay;
 mod rollup_task;
 mod shard_task;
@@ -42,6 +44,7 @@ mod table;
 mod telemetry;
 mod tuning;
 mod window_line;
+mod zone_name;
 mod zone_views;
 
 /// Several times faster than the system's allocator where many threads allocate small things, as the SDK does.

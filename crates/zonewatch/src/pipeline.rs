@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::digests::Digests;
 use crate::fleet_views::FleetViews;
+use crate::fleet_workers::{Application, FleetWorkers};
 use crate::http::{Ready, Title, View};
 use crate::jitter::Jitter;
 use crate::observe::{Counts, Settings};
@@ -16,7 +17,7 @@ use crate::rollup_task;
 use crate::shard_task::{self, Shared};
 use crate::supervisor::{self, Board, Held};
 use crate::telemetry::{self, ZoneLabels};
-use cloud::{Create, DeliveryStream, LeaseTable, Snapshots, Stream};
+use cloud::{Create, DeliveryStream, LeaseTable, Snapshots, StateTable, Stream};
 use detect::Digest;
 use detect::detector::Baselines;
 use detect::message::Constants;
@@ -49,16 +50,27 @@ pub struct Parts {
     pub clock: Clock,
     /// This worker.
     pub worker: WorkerId,
+    /// The tables of the source stream's application, for whoever looks at the fleet.
+    pub tables: Tables,
     /// The grain of the status page's time: 10 s on a real clock.
     pub view_slot: Duration,
+}
+
+/// An application's tables.
+#[derive(Clone)]
+pub struct Tables {
+    /// Of leases.
+    pub leases: Arc<dyn LeaseTable>,
+    /// Of workers.
+    pub state: Arc<dyn StateTable>,
 }
 
 /// What windows need beside records.
 pub struct Windows {
     /// The rollup stream.
     pub rollup: Arc<dyn Stream>,
-    /// Its lease table.
-    pub table: Arc<dyn LeaseTable>,
+    /// Its application's tables.
+    pub tables: Tables,
     /// Where snapshots lie.
     pub snapshots: Arc<dyn Snapshots>,
     /// How long the source stream keeps records.
@@ -85,11 +97,13 @@ pub struct Pipeline {
     pub view: Arc<View>,
     /// The zones of the whole fleet, if windows are computed.
     pub fleet: Option<Arc<FleetViews>>,
+    /// The workers of the whole fleet.
+    pub workers: Arc<FleetWorkers>,
 }
 
 /// Puts the pieces together. Fails only on the quarantine's file.
 pub fn assemble(config: &Config, parts: Parts) -> Result<Pipeline, String> {
-    let Parts { stream, windows, records, quarantine, region, reference, clock, worker, view_slot } = parts;
+    let Parts { stream, windows, records, quarantine, region, reference, clock, worker, tables, view_slot } = parts;
     let seed = random();
     let budget = Budget::new(config.limits.held_bytes_max);
     let quarantine = match (quarantine, &config.quarantine.file) {
@@ -113,6 +127,8 @@ pub fn assemble(config: &Config, parts: Parts) -> Result<Pipeline, String> {
     let rollup = windows.as_ref().map(|windows| Arc::clone(&windows.rollup));
     let digests = rollup.map(|stream| Arc::new(Digests::new(stream, constants, clock, random())));
     let labels = Arc::new(ZoneLabels::new(config.limits.metric_zones_max, config.enrich.zones.values()));
+    let of_rollup = windows.as_ref().map(|windows| application(windows.rollup.name(), &windows.tables));
+    let applications = [application(stream.name(), &tables)].into_iter().chain(of_rollup).collect();
     let windows = windows.map(|windows| Arc::new(detecting(config, windows, constants, clock, &budget, &labels)));
     if digests.is_some() {
         settings = settings.with_windows();
@@ -120,6 +136,7 @@ pub fn assemble(config: &Config, parts: Parts) -> Result<Pipeline, String> {
     let settings = Arc::new(settings);
     let name = stream.name().to_owned();
     let title = Title { app: config.worker.app.clone(), worker: worker.to_string(), stream: name.clone() };
+    let workers = Arc::new(FleetWorkers::new(title.clone(), applications, clock));
     let view = Arc::new(View::new(title, seed, clock, view_slot));
     let seen = Arc::clone(&view);
     let acknowledged = move |digest: &Digest, counts: &Counts| {
@@ -148,7 +165,12 @@ pub fn assemble(config: &Config, parts: Parts) -> Result<Pipeline, String> {
         acknowledged: Box::new(acknowledged),
     };
     let fleet = windows.as_ref().map(|windows| Arc::new(FleetViews::new(Arc::clone(&windows.snapshots), clock)));
-    Ok(Pipeline { shared: Arc::new(shared), windows, view, fleet })
+    Ok(Pipeline { shared: Arc::new(shared), windows, view, fleet, workers })
+}
+
+fn application(stream: &str, tables: &Tables) -> Application {
+    let Tables { leases, state } = tables;
+    Application { stream: stream.to_owned(), leases: Arc::clone(leases), state: Arc::clone(state) }
 }
 
 fn detecting(
@@ -159,14 +181,14 @@ fn detecting(
     budget: &Budget,
     labels: &Arc<ZoneLabels>,
 ) -> rollup_task::Shared {
-    let Windows { rollup, table, snapshots, save_period, delivered, findings, tuning, baselines, .. } = windows;
+    let Windows { rollup, tables, snapshots, save_period, delivered, findings, tuning, baselines, .. } = windows;
     let outlet = |name, streams: Vec<Arc<dyn DeliveryStream>>| {
         (!streams.is_empty()).then(|| Arc::new(Outlet::new(name, streams, clock, budget, random())))
     };
     let readers = Readers::new(Arc::clone(&rollup), Retrieval::Polling(pace(config)), clock, budget.clone(), random());
     rollup_task::Shared {
         stream: rollup,
-        table,
+        table: tables.leases,
         snapshots,
         settings: detect::rollup::Settings::new(constants),
         readers,

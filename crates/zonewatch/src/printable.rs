@@ -21,3 +21,12 @@ pub fn relative_name(text: &str) -> String {
 pub fn rounded(number: f64) -> f64 {
     (number * 1e4).round() / 1e4
 }
+
+/// Five significant digits, which are enough for a picture; none of what is no number.
+pub fn drawn(number: f32) -> Option<f64> {
+    if !number.is_finite() || number == 0.0 {
+        return (number == 0.0).then_some(0.0);
+    }
+    // Through text, since dividing by a power of ten leaves digits behind.
+    format!("{number:.4e}").parse().ok()
+}

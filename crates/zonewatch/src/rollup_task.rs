@@ -41,6 +41,8 @@ const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
 /// A view is left within this, or not: the lease is waited for.
 const LEAVE_MAX: Duration = Duration::from_millis(500);
+/// Pictures that were not taken over by then begin anew: reading must begin.
+const ADOPT_MAX: Duration = Duration::from_secs(1);
 /// A larger snapshot is stored less often: a zone has a quarter of a megabyte, and a thousand of them in one shard shall not
 /// keep a core and the network busy.
 const SAVED_BYTES_A_SECOND: usize = 4 << 20;
@@ -329,6 +331,9 @@ impl RollupTask {
             && let Ok(document) = serde_json::from_slice(&bytes)
         {
             self.views.adopt(&document);
+            let histories =
+                fleet_views::histories(&self.shared.snapshots, &document, |part| self.views.adopt_histories(&part));
+            let _ = tokio::time::timeout(ADOPT_MAX, histories).await;
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::config::rfc3339_ms;
 use crate::nearest::nearest;
+use crate::zone_name::zone_of;
 use detect::finding::{Kind, Maintenance, Settings, ZoneSettings};
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -66,11 +67,6 @@ fn parse(text: &str) -> Result<Settings, String> {
     })
 }
 
-/// As windows have it: an id as it is, a name in lower case without a dot at its end.
-fn zone_of(text: &str) -> String {
-    if text.starts_with('Z') { text.to_owned() } else { text.trim_end_matches('.').to_ascii_lowercase() }
-}
-
 fn zone_settings(zone: &Zone, place: &str) -> Result<ZoneSettings, String> {
     let own = zone.false_findings_a_month.map(|own| budget(own, &format!("{place}.false_findings_a_month")));
     Ok(ZoneSettings {
@@ -130,6 +126,12 @@ mod tests {
         assert_eq!((&all.zone, all.end_ms - all.start_ms), (&None, 2 * 3_600_000));
         assert_eq!(one.zone.as_deref(), Some("example.com"));
         assert_eq!(load(None), Ok(Settings::default()));
+    }
+
+    #[test]
+    fn a_name_that_begins_like_an_id_is_a_name() {
+        let settings = parse("[zones.\"Zoo.Example.com.\"]\nmuted = true").expect("it is sound");
+        assert!(settings.zones["zoo.example.com"].muted, "{settings:?}");
     }
 
     #[test]

@@ -4,37 +4,51 @@
 //! It lives as long as its task, so that a zone is shown by the worker that has its key group and by no other. Bounded: as many
 //! zones as are judged, an hour of minutes each, and the last findings that are over.
 
-use crate::config::rfc3339;
+mod brief;
+mod document;
+mod edges;
+mod history;
+
+pub use brief::{Brief, SEVERITIES};
+pub use document::{history_in, part};
+pub use edges::EdgeCount;
+pub use history::of_minutes;
+
 use crate::finding_line;
+use crate::printable::printable;
+use crate::registry::{Registered, Registry};
 use crate::telemetry::ZoneLabels;
-use crate::window_line::{self, Closing};
-use detect::baseline::Signal;
+use bytes::Bytes;
 use detect::detector::{Outcome, Seen};
 use detect::finding::{Finding, Kind, Severity, Status};
-use serde_json::{Map, Value, json};
+use edges::Edges;
+use history::{History, MINUTE_MS};
+use serde_json::{Value, json};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What people look at are minutes; whether queries come twice takes more of them to see.
-const MINUTE_MS: i64 = 60_000;
 const LONG_MS: i64 = 600_000;
-/// Minutes kept of a zone.
-const MINUTES_KEPT: usize = 60;
+/// A zone that is not seen for so long after its task has begun begins a new history.
+const FORMER_MS: i64 = 600_000;
 /// Findings kept that are over.
 const OVER_KEPT: usize = 200;
 /// A zone that nobody asked for so long is shown no more.
 const IDLE_MS: i64 = 86_400_000;
 
-/// Every task's, in the order in which they began.
-static ALIVE: Mutex<Vec<Arc<Shown>>> = Mutex::new(Vec::new());
+static ALIVE: Registry<Shown> = Registry::new();
 
 /// One task's; dropping it removes it.
-pub struct ZoneViews(Arc<Shown>);
+pub struct ZoneViews(Registered<Shown>);
 
 /// What is shown of one rollup shard.
 pub struct Shown {
     /// The shard.
     pub shard: String,
+    /// No other task of this process has it.
+    number: u64,
     labels: Arc<ZoneLabels>,
     state: Mutex<State>,
 }
@@ -44,15 +58,31 @@ pub struct Shown {
 pub struct State {
     /// The end of the last minute that was closed, milliseconds since 1970, and its coverage.
     pub closed: Option<(i64, f64)>,
-    /// By zone key.
-    pub zones: BTreeMap<Arc<str>, ZoneView>,
+    /// By zone key. Whoever makes a document of them holds them meanwhile, and not the lock.
+    pub zones: BTreeMap<Arc<str>, Arc<ZoneView>>,
     /// Findings that are open, by zone key and kind.
     pub open: BTreeMap<(Arc<str>, Kind), Telling>,
     /// The lines of those that are over, the last one last.
     over: VecDeque<Value>,
+    edges: Edges,
+    /// Lines of the histories that the task before has left, by zone id, until their zones are seen again or this time has come.
+    former: BTreeMap<String, Bytes>,
+    former_until_ms: Option<i64>,
+    /// How often zones and findings have changed.
+    changes: Changes,
+}
+
+/// Greater than before means that there is something new.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub struct Changes {
+    /// Of zones and edges.
+    pub zones: u64,
+    /// Of findings.
+    pub findings: u64,
 }
 
 /// A zone.
+#[derive(Clone)]
 pub struct ZoneView {
     /// Its value of the metrics' label.
     pub label: Arc<str>,
@@ -61,8 +91,7 @@ pub struct ZoneView {
     /// Of its last ten minutes.
     pub duplicate_ratio: Option<f64>,
     asked_ms: i64,
-    /// Start and queries of the last minutes.
-    minutes: VecDeque<(i64, u64)>,
+    history: History,
 }
 
 /// The last telling of a finding.
@@ -79,9 +108,9 @@ pub struct Telling {
 impl ZoneViews {
     /// Of a shard whose task begins, and of which nothing is known.
     pub fn new(shard: &str, labels: Arc<ZoneLabels>) -> Self {
-        let shown = Arc::new(Shown { shard: shard.to_owned(), labels, state: Mutex::default() });
-        alive().push(Arc::clone(&shown));
-        Self(shown)
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        Self(ALIVE.register(Shown { shard: shard.to_owned(), number, labels, state: Mutex::default() }))
     }
 
     /// Takes in what a record led to.
@@ -90,16 +119,24 @@ impl ZoneViews {
             return;
         }
         let mut state = self.0.lock();
+        let mut end_ms = None;
         for seen in &outcome.windows {
             match seen.window.length_ms {
-                MINUTE_MS => self.minute(&mut state, seen),
+                MINUTE_MS => end_ms = end_ms.max(Some(self.minute(&mut state, seen))),
                 LONG_MS => {
                     let (sampled, twice) = (seen.window.sampled_ids, seen.window.duplicate_ids);
                     if let Some(zone) = state.zones.get_mut(&seen.window.zone_key) {
-                        zone.duplicate_ratio = (sampled > 0).then(|| twice as f64 / sampled as f64);
+                        Arc::make_mut(zone).duplicate_ratio = (sampled > 0).then(|| twice as f64 / sampled as f64);
                     }
                 }
                 _ => {}
+            }
+        }
+        if let Some(end_ms) = end_ms {
+            state.zones.retain(|_, zone| end_ms - zone.asked_ms < IDLE_MS);
+            state.changes.zones += 1;
+            if end_ms > *state.former_until_ms.get_or_insert(end_ms + FORMER_MS) {
+                state.former.clear();
             }
         }
         for finding in &outcome.findings {
@@ -123,6 +160,7 @@ impl ZoneViews {
     /// Takes over what the task before showed: of findings that are open, all that was told of them, and those that were over.
     pub fn adopt(&self, document: &Value) {
         let mut state = self.0.lock();
+        state.changes.findings += 1;
         for told in document["findings"].as_array().into_iter().flatten() {
             if told["open"] == true {
                 let same = state.open.values_mut().find(|telling| telling.line["id"] == told["id"]);
@@ -135,73 +173,78 @@ impl ZoneViews {
         }
     }
 
-    fn minute(&self, state: &mut State, seen: &Seen) {
+    /// Takes over what the task before has put of histories, of which this is a part.
+    pub fn adopt_histories(&self, part: &Bytes) {
+        self.0.lock().former.extend(document::history_lines(part));
+    }
+
+    /// Takes in a zone's minute; where it ends.
+    fn minute(&self, state: &mut State, seen: &Seen) -> i64 {
         let window = &seen.window;
         let end_ms = window.start_ms + window.length_ms;
         state.closed = Some(match state.closed {
             Some((last_ms, coverage)) if last_ms == end_ms => (last_ms, coverage.min(window.coverage)),
             _ => (end_ms, window.coverage),
         });
-        if window.queries > 0 && !state.zones.contains_key(&window.zone_key) {
-            let label = self.0.labels.label(&window.zone_key, &window.zone_name);
-            let (seen, minutes) = (seen.clone(), VecDeque::new());
-            let view = ZoneView { label, seen, duplicate_ratio: None, asked_ms: end_ms, minutes };
-            state.zones.insert(window.zone_key.clone(), view);
-        }
-        if let Some(zone) = state.zones.get_mut(&window.zone_key) {
-            zone.seen = seen.clone();
-            zone.minutes.push_back((window.start_ms, window.queries));
-            if zone.minutes.len() > MINUTES_KEPT {
-                zone.minutes.pop_front();
+        state.edges.add(seen);
+        let zone = match state.zones.entry(window.zone_key.clone()) {
+            Entry::Vacant(_) if window.queries == 0 => return end_ms,
+            Entry::Vacant(place) => {
+                let label = self.0.labels.label(&window.zone_key, &window.zone_name);
+                let former = state.former.remove(&*printable(&window.zone_key));
+                let history = former.and_then(|line| serde_json::from_slice::<Value>(&line).ok());
+                let history = history.map(|line| History::read(&line["history"], window.start_ms)).unwrap_or_default();
+                let seen = seen.clone();
+                Arc::make_mut(place.insert(Arc::new(ZoneView {
+                    label,
+                    seen,
+                    duplicate_ratio: None,
+                    asked_ms: end_ms,
+                    history,
+                })))
             }
-            if window.queries > 0 {
-                zone.asked_ms = end_ms;
+            Entry::Occupied(place) => {
+                let zone = Arc::make_mut(place.into_mut());
+                zone.seen.clone_from(seen);
+                zone
             }
+        };
+        zone.history.push(seen);
+        if window.queries > 0 {
+            zone.asked_ms = end_ms;
         }
-        state.zones.retain(|_, zone| end_ms - zone.asked_ms < IDLE_MS);
+        end_ms
     }
 
     fn finding(&self, state: &mut State, finding: &Finding) {
-        let telling = Telling {
-            label: self.0.labels.label(&finding.zone_key, &finding.zone_name),
-            severity: finding.severity,
-            muted: finding.muted,
-            line: json!(finding_line::line(finding)),
-        };
+        state.changes.findings += 1;
+        let is_open = matches!(finding.status, Status::Opened | Status::Updated);
+        let mut line = json!(finding_line::line(finding));
+        line["open"] = is_open.into();
         let key = (finding.zone_key.clone(), finding.kind);
-        match finding.status {
-            Status::Opened | Status::Updated => {
-                state.open.insert(key, telling);
-            }
-            Status::Closed | Status::Superseded(_) => {
-                let mut line = telling.line;
-                if let Some(mut before) = state.open.remove(&key) {
-                    // Who made it is no longer told, and is what people ask for next.
-                    for list in ["names", "suffixes", "resolvers", "networks", "edges"] {
-                        line[list] = before.line[list].take();
-                    }
-                }
-                state.over.push_back(line);
-                if state.over.len() > OVER_KEPT {
-                    state.over.pop_front();
-                }
+        if is_open {
+            let label = self.0.labels.label(&finding.zone_key, &finding.zone_name);
+            let telling = Telling { label, severity: finding.severity, muted: finding.muted, line };
+            state.open.insert(key, telling);
+            return;
+        }
+        if let Some(mut before) = state.open.remove(&key) {
+            // Who made it is no longer told, and is what people ask for next.
+            for list in ["names", "suffixes", "resolvers", "networks", "edges"] {
+                line[list] = before.line[list].take();
             }
         }
-    }
-}
-
-impl Drop for ZoneViews {
-    fn drop(&mut self) {
-        alive().retain(|shown| !Arc::ptr_eq(shown, &self.0));
+        state.over.push_back(line);
+        if state.over.len() > OVER_KEPT {
+            state.over.pop_front();
+        }
     }
 }
 
 impl Shown {
-    /// Every shard's whose task runs here. Where one is held twice for a moment (lost and taken again), the younger counts.
+    /// Every shard's whose task runs here.
     pub fn all() -> Vec<Arc<Self>> {
-        let by_shard: BTreeMap<String, Arc<Self>> =
-            alive().iter().map(|shown| (shown.shard.clone(), Arc::clone(shown))).collect();
-        by_shard.into_values().collect()
+        ALIVE.by_key(|shown| shown.shard.clone())
     }
 
     /// What is shown now.
@@ -209,48 +252,48 @@ impl Shown {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// It as a document: what the API answers and other workers read. `docs/api.md` describes it.
-    pub fn document(&self, now_ms: i64) -> Value {
+    /// Which task's it is, and how often it has changed.
+    pub fn changes(&self) -> (u64, Changes) {
+        (self.number, self.lock().changes)
+    }
+
+    /// The end of the last minute that was closed, milliseconds since 1970.
+    pub fn closed_ms(&self) -> Option<i64> {
+        self.lock().closed.map(|(end_ms, _)| end_ms)
+    }
+
+    /// Findings that are wanted, the open ones first.
+    pub fn findings(&self, is_wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
         let state = self.lock();
-        let open = state.open.values().map(|telling| told(&telling.line, true));
-        let over = state.over.iter().map(|line| told(line, false));
-        json!({
-            "version": 1,
-            "shard": self.shard,
-            "time": rfc3339(now_ms),
-            "windows_until": state.closed.map(|(end_ms, _)| rfc3339(end_ms)),
-            "zones": state.zones.values().map(ZoneView::document).collect::<Vec<_>>(),
-            "findings": open.chain(over).collect::<Vec<_>>(),
-        })
+        let open = state.open.values().map(|telling| &telling.line);
+        open.chain(&state.over).filter(|line| is_wanted(line)).cloned().collect()
     }
-}
 
-impl ZoneView {
-    fn document(&self) -> Value {
-        let by_signal = |numbers: &[Option<f64>]| {
-            let known = Signal::ALL.iter().zip(numbers).filter_map(|(signal, number)| {
-                number.map(|number| (signal.as_str().to_owned(), json!(crate::printable::rounded(number))))
-            });
-            Value::Object(known.collect::<Map<_, _>>())
+    /// Its zones in short.
+    pub fn briefs(&self) -> Vec<Brief> {
+        self.zones().iter().map(|zone| Brief::of(zone)).collect()
+    }
+
+    /// A zone by id or name, with its history.
+    pub fn zone(&self, zone: &str) -> Option<Value> {
+        let found = {
+            let state = self.lock();
+            let by_name = || state.zones.values().find(|view| &*view.seen.window.zone_name == zone);
+            Arc::clone(state.zones.get(zone).or_else(by_name)?)
         };
-        let minutes = self.minutes.iter().map(|(start_ms, queries)| json!([rfc3339(*start_ms), queries]));
-        json!({
-            "window": window_line::line(&self.seen.window, Closing::ByTime),
-            "scores": by_signal(&self.seen.scores),
-            "values": by_signal(&self.seen.values),
-            "minutes": minutes.collect::<Vec<_>>(),
-        })
+        let mut document = found.document();
+        document["history"] = found.history.document();
+        Some(document)
     }
-}
 
-fn told(line: &Value, open: bool) -> Value {
-    let mut document = line.clone();
-    document["open"] = open.into();
-    document
-}
+    /// Queries by edge location, of all zones.
+    pub fn edges(&self) -> Vec<EdgeCount> {
+        self.lock().edges.counts()
+    }
 
-fn alive() -> MutexGuard<'static, Vec<Arc<Shown>>> {
-    ALIVE.lock().unwrap_or_else(PoisonError::into_inner)
+    fn zones(&self) -> Vec<Arc<ZoneView>> {
+        self.lock().zones.values().cloned().collect()
+    }
 }
 
 #[cfg(test)]
@@ -299,6 +342,29 @@ mod tests {
     }
 
     #[test]
+    fn the_next_owner_goes_on_with_the_pictures_of_the_one_before() {
+        let shown =
+            |views: &ZoneViews| views.0.zone("Z\",\"history\":").expect("it is known")["history"]["start_ms"].clone();
+        let minutes = |range: std::ops::Range<i64>| range.map(|number| minute("Z\",\"history\":", number, 1)).collect();
+        let before = views("histories-before");
+        before.told(&told(minutes(0..5), Vec::new()));
+        let parts = before.0.histories();
+        let next = views("histories-next");
+        parts.iter().for_each(|part| next.adopt_histories(&Bytes::from(part.clone())));
+        // Its snapshot is older than what was shown: minutes are told again.
+        next.told(&told(minutes(3..6), Vec::new()));
+        before.told(&told(minutes(5..6), Vec::new()));
+        assert_eq!((shown(&next), shown(&next).as_array().map(Vec::len)), (shown(&before), Some(6)));
+        next.adopt_histories(&Bytes::from_static(b"{\"zone_id\":\"Z2\",\"history\":{\n,\"history\":\n\xff"));
+        next.told(&told(vec![minute("Z2", 6, 1)], Vec::new()));
+        assert_eq!(next.0.lock().zones["Z2"].history.minutes().count(), 1, "what is damaged is left");
+        next.adopt_histories(&Bytes::from_static(b"{\"zone_id\":\"Z3\",\"history\":{}}\n"));
+        assert!(!next.0.lock().former.is_empty());
+        next.told(&told(vec![minute("Z2", 20, 1)], Vec::new()));
+        assert!(next.0.lock().former.is_empty());
+    }
+
+    #[test]
     fn what_is_shown_is_bounded_and_goes_with_its_task() {
         let views = views("bounded");
         for number in 0..1_450 {
@@ -309,7 +375,10 @@ mod tests {
         {
             let state = views.0.lock();
             assert_eq!(state.zones.keys().map(|key| &**key).collect::<Vec<_>>(), ["Z1"], "Z2 is idle for a day");
-            assert_eq!((state.zones["Z1"].minutes.len(), state.over.len()), (MINUTES_KEPT, OVER_KEPT));
+            assert_eq!(
+                (state.zones["Z1"].history.minutes().count(), state.over.len()),
+                (history::MINUTES_KEPT, OVER_KEPT)
+            );
         }
         let shown = || Shown::all().iter().any(|shown| shown.shard == "bounded");
         assert!(shown());

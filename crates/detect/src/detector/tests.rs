@@ -187,16 +187,35 @@ fn a_flood_is_told_of_while_its_window_is_open() {
     assert!(unjudged.flat_map(|outcome| outcome.findings).next().is_none());
 }
 
+/// A query each ten minutes, which are an epoch. Of a zone's first day nothing is usual.
+fn rare(epochs: std::ops::Range<u32>) -> Vec<Message<Tally>> {
+    let messages = epochs.flat_map(|epoch| {
+        let mut summary = Summary::<Tally>::new(constants());
+        add(&mut summary, "Z1", time_ms(epoch * 60), "n", ResponseCode::NoError);
+        messages(summary, epoch * 60, epoch * 60 + 60)
+    });
+    messages.collect()
+}
+
+#[test]
+fn minutes_say_what_was_expected_of_them_alone() {
+    let mut detector = new();
+    let first = apply(&mut detector, rare(0..10), &Judging::default()).windows;
+    assert!(first.iter().all(|seen| seen.expected.iter().all(Option::is_none)), "nothing is known yet");
+    apply(&mut detector, rare(10..146), &Judging::default());
+    let later = apply(&mut detector, rare(146..148), &Judging::default()).windows;
+    let (minutes, others): (Vec<_>, Vec<_>) = later.iter().partition(|seen| seen.window.length_ms == 60_000);
+    assert!(!minutes.is_empty());
+    for seen in minutes {
+        let Expected { value, low, high } = seen.expected[0].expect("queries are known");
+        assert!(low <= value && value <= high && (0.0..0.5).contains(&value), "{value} in {low} to {high}");
+    }
+    assert!(others.iter().any(|seen| seen.scores[0].is_some()), "others are known too");
+    assert!(others.iter().all(|seen| seen.expected[0].is_none()));
+}
+
 #[test]
 fn what_was_usual_in_one_history_is_usual_in_the_next() {
-    // Ten minutes an epoch; of a zone's first day nothing is usual.
-    let rare = |epochs: std::ops::Range<u32>| {
-        epochs.flat_map(|epoch| {
-            let mut summary = Summary::<Tally>::new(constants());
-            add(&mut summary, "Z1", time_ms(epoch * 60), "n", ResponseCode::NoError);
-            messages(summary, epoch * 60, epoch * 60 + 60)
-        })
-    };
     let mut past = new();
     apply(&mut past, rare(0..146), &Judging::default());
     let stored = past.baselines().encode();

@@ -1,7 +1,7 @@
 //! The zones of a key group that are judged: what is usual in each, and which findings are open.
 
 use super::{Judging, Outcome, Seen};
-use crate::finding::{Finding, Settings, Zone};
+use crate::finding::{Expected, Finding, Settings, Zone};
 use crate::message::Unreadable;
 use crate::score::SIGNALS;
 use crate::window::{Complete, Window};
@@ -61,8 +61,13 @@ impl Zones {
             let window = counted.next_if(|window| window.zone_key == *zone_key).unwrap_or_else(silent);
             let (findings, looks) = watched.zone.push_looked(&window, &judging.settings);
             outcome.findings.extend(findings);
-            let values = if length_ms == SHOWN_MS { watched.zone.baseline().values(&window) } else { [None; SIGNALS] };
-            outcome.windows.push(Seen { scores: judging.settings.scores(&window, &looks), values, window });
+            let scores = judging.settings.scores(&window, &looks);
+            let (mut values, mut expected) = ([None; SIGNALS], [None; SIGNALS]);
+            if length_ms == SHOWN_MS {
+                values = watched.zone.baseline().values(&window);
+                expected = looks.map(|look| look.as_ref().map(Expected::of_row));
+            }
+            outcome.windows.push(Seen { window, scores, values, expected });
         }
         outcome.windows.extend(counted.map(Seen::unjudged));
         self.0.retain(|_, watched| end_ms - watched.asked_ms <= FORGET_MS);

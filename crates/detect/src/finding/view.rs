@@ -168,6 +168,13 @@ impl View<'_> {
     }
 }
 
+impl Expected {
+    /// Of the window alone, whatever the windows before it came to.
+    pub(crate) fn of_row(look: &Look) -> Self {
+        Self { value: look.row_expected, low: look.low, high: look.high }
+    }
+}
+
 impl From<&Look> for Expected {
     fn from(look: &Look) -> Self {
         Self { value: look.expected, low: look.low, high: look.high }

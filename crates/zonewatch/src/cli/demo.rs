@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::config::{Config, rfc3339_ms};
 use crate::demo::{self, Demo};
 use crate::http;
+use crate::pipeline::Pipeline;
 use crate::telemetry::{self, Exposition};
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -104,9 +105,10 @@ async fn work(args: Args, exposition: Exposition) -> Result<(), Failure> {
     let mut demo = demo::start(feed, clock, args.speed).map_err(Failure::run)?;
 
     let (stop, stopped) = watch::channel(false);
-    let (view, fleet) = (Arc::clone(&demo.pipeline.view), demo.pipeline.fleet.clone());
+    let Pipeline { view, fleet, workers, .. } = &demo.pipeline;
+    let people_router = http::people(Arc::clone(view), fleet.clone(), Arc::clone(workers), demo.ready());
     tokio::spawn(http::serve(operations, http::operations(exposition, demo.ready()), stopped.clone()));
-    tokio::spawn(http::serve(people, http::people(view, fleet, demo.ready()), stopped));
+    tokio::spawn(http::serve(people, people_router, stopped));
     say(&welcome(&args, page, metrics, &labels, now_ms));
 
     let lasts = async {

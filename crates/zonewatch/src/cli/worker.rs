@@ -4,7 +4,7 @@ use super::Failure;
 use crate::clock::Clock;
 use crate::config::{self, Config};
 use crate::follow::follow;
-use crate::pipeline::{self, Parts, Windows};
+use crate::pipeline::{self, Parts, Tables, Windows};
 use crate::supervisor::{self, Fatal, Supervisor};
 use crate::telemetry::{self, Exposition};
 use crate::{baselines, http, reference, tuning};
@@ -102,6 +102,7 @@ async fn work(config: Config, exposition: Exposition) -> Result<(), Failure> {
         reference,
         clock,
         worker: worker.clone(),
+        tables: tables(&clients, &table_of(&config), &state_table_of(&config)),
         view_slot: Duration::from_secs(10),
     };
     let pipeline = pipeline::assemble(&config, parts).map_err(Failure::run)?;
@@ -121,7 +122,11 @@ async fn work(config: Config, exposition: Exposition) -> Result<(), Failure> {
     let shown = (operations.local_addr(), people.local_addr());
     let listeners = [
         tokio::spawn(http::serve(operations, http::operations(exposition, Arc::clone(&ready)), stopped.clone())),
-        tokio::spawn(http::serve(people, http::people(pipeline.view, pipeline.fleet.clone(), ready), stopped)),
+        tokio::spawn(http::serve(
+            people,
+            http::people(pipeline.view, pipeline.fleet.clone(), pipeline.workers, ready),
+            stopped,
+        )),
     ];
     if let Some(fleet) = pipeline.fleet {
         tokio::spawn(async move { fleet.publish().await });
@@ -184,7 +189,7 @@ async fn windows(clients: &Clients, config: &Config) -> Result<Windows, Failure>
     let retention = answered(|| source.ensure(Create::Never)).await?;
     Ok(Windows {
         rollup: Arc::new(rollup),
-        table: Arc::new(clients.lease_table(&rollup_app_of(config))),
+        tables: tables(clients, &rollup_app_of(config), &format!("{}-state", rollup_app_of(config))),
         snapshots: Arc::new(snapshots),
         retention,
         // As long as a lease stays where it has come to.
@@ -194,6 +199,10 @@ async fn windows(clients: &Clients, config: &Config) -> Result<Windows, Failure>
         tuning,
         baselines: Arc::new(baselines::load(config.detect.baselines.as_deref()).map_err(Failure::usage)?),
     })
+}
+
+fn tables(clients: &Clients, leases: &str, state: &str) -> Tables {
+    Tables { leases: Arc::new(clients.lease_table(leases)), state: Arc::new(clients.state_table(state)) }
 }
 
 /// What a call says in the end: whatever may pass is tried again for a minute.

@@ -4,7 +4,11 @@
 //! is for loopback until it can authenticate; the configuration refuses another address, and requests that name a
 //! foreign host are refused too, since any web page can point a name of its own at 127.0.0.1.
 
+mod api;
+#[cfg(test)]
+mod api_test;
 pub mod assets;
+mod events;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -14,10 +18,12 @@ pub use server::{bind, serve};
 pub use view::{Title, View};
 
 use crate::fleet_views::FleetViews;
+use crate::fleet_workers::FleetWorkers;
 use crate::telemetry::Exposition;
+use api::Api;
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, Request};
+use axum::extract::Request;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -58,45 +64,10 @@ pub fn operations(exposition: Exposition, ready: Ready) -> Router {
 }
 
 /// The status page and its API.
-pub fn people(view: Arc<View>, fleet: Option<Arc<FleetViews>>, ready: Ready) -> Router {
-    let zones = {
-        let view = Arc::clone(&view);
-        move || {
-            let json = view.snapshot().zones_json();
-            async move { typed(JSON, json.to_string()) }
-        }
-    };
-    let findings = {
-        let fleet = fleet.clone();
-        move || async move {
-            match fleet {
-                Some(fleet) => typed(JSON, fleet.findings().await.to_string()),
-                None => without_windows(),
-            }
-        }
-    };
-    let zone = move |Path(zone): Path<String>| async move {
-        let Some(fleet) = fleet else { return without_windows() };
-        match fleet.zone(&zone).await {
-            Some(json) => typed(JSON, json.to_string()),
-            None => {
-                let text = "no such zone: nothing was asked of it in the last day, or its first minute is still open\n";
-                (StatusCode::NOT_FOUND, typed(PLAIN, text.to_owned())).into_response()
-            }
-        }
-    };
-    let fleet = move || {
-        let json = view.snapshot().fleet_json(&ready());
-        async move { typed(JSON, json.to_string()) }
-    };
+pub fn people(view: Arc<View>, fleet: Option<Arc<FleetViews>>, workers: Arc<FleetWorkers>, ready: Ready) -> Router {
     assets::routes()
-        .route("/api/v1/zones", get(zones))
-        .route("/api/v1/zones/{zone}", get(zone))
-        .route("/api/v1/findings", get(findings))
-        .route("/api/v1/fleet", get(fleet))
-        .fallback(|| async {
-            nothing_here("/, /findings/, /map/, /fleet/, /zones/?zone=…, and the API below /api/v1/")
-        })
+        .merge(api::routes(Api { view, zones: fleet, workers, ready, events: Arc::default() }))
+        .fallback(|| async { nothing_here(&format!("/, /findings/, /map/, /fleet/, {}", api::PATHS)) })
         .layer(middleware::from_fn(guarded))
 }
 
@@ -109,11 +80,6 @@ fn typed(content_type: &'static str, text: String) -> Response {
 
 fn nothing_here(paths: &str) -> Response {
     (StatusCode::NOT_FOUND, typed(PLAIN, format!("nothing here; there are {paths}\n"))).into_response()
-}
-
-fn without_windows() -> Response {
-    let text = "no windows are computed by this worker: detect.enabled = true computes them, and findings with them\n";
-    (StatusCode::NOT_FOUND, typed(PLAIN, text.to_owned())).into_response()
 }
 
 /// Refuses requests that name a foreign host, and sets the headers that keep browsers strict.

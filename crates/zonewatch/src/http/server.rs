@@ -1,6 +1,6 @@
 //! The HTTP server under both listeners: HTTP/1.1, limits on what a client may hold, and an end that lets answers out.
 
-use axum::Router;
+use axum::{Extension, Router};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -33,8 +33,20 @@ pub async fn bind(address: SocketAddr, key: &str) -> Result<TcpListener, String>
     TcpListener::bind(address).await.map_err(|error| format!("listen on {address} ({key}): {error}; {advice}"))
 }
 
+/// Tells an answer that has no end of its own that the server stops. Every request carries one.
+#[derive(Debug, Clone)]
+pub struct Stopping(watch::Receiver<bool>);
+
+impl Stopping {
+    /// Returns once the server stops.
+    pub async fn stopped(&mut self) {
+        told(&mut self.0).await;
+    }
+}
+
 /// Serves until `stop` becomes true (or its sender is gone), and lets answers under way finish.
 pub async fn serve(listener: TcpListener, router: Router, mut stop: watch::Receiver<bool>) {
+    let router = router.layer(Extension(Stopping(stop.clone())));
     let permits = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let mut connections = JoinSet::new();
     let stopped = stop.clone();

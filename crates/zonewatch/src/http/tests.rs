@@ -4,19 +4,20 @@ use super::*;
 use crate::clock::Clock;
 use crate::telemetry;
 use detect::Digest;
+use serde_json::json;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-struct Served {
-    address: SocketAddr,
-    stop: watch::Sender<bool>,
-    task: tokio::task::JoinHandle<()>,
+pub(super) struct Served {
+    pub(super) address: SocketAddr,
+    pub(super) stop: watch::Sender<bool>,
+    pub(super) task: tokio::task::JoinHandle<()>,
 }
 
-async fn start(router: Router) -> Served {
+pub(super) async fn start(router: Router) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = watch::channel(false);
@@ -25,7 +26,7 @@ async fn start(router: Router) -> Served {
 
 impl Served {
     /// The whole answer to a request of one line.
-    async fn ask(&self, line: &str) -> String {
+    pub(super) async fn ask(&self, line: &str) -> String {
         self.send(&format!("{line} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address)).await
     }
 
@@ -39,11 +40,17 @@ impl Served {
     }
 }
 
-fn ready() -> Ready {
+pub(super) fn ready() -> Ready {
     Arc::new(|| Ok(()))
 }
 
-fn view() -> Arc<View> {
+/// A fleet whose tables nobody looks at.
+pub(super) fn nobody() -> Arc<FleetWorkers> {
+    let title = Title { app: "app".into(), worker: "w<1>".into(), stream: "logs".into() };
+    Arc::new(FleetWorkers::new(title, Vec::new(), Clock::real()))
+}
+
+pub(super) fn view() -> Arc<View> {
     let title = Title { app: "app".into(), worker: "w<1>".into(), stream: "logs".into() };
     let view = View::new(title, 1, Clock::real(), Duration::from_secs(10));
     let mut digest = Digest::new(detect::Limits::default(), 1);
@@ -56,7 +63,7 @@ fn view() -> Arc<View> {
     Arc::new(view)
 }
 
-fn body(answer: &str) -> &str {
+pub(super) fn body(answer: &str) -> &str {
     answer.split_once("\r\n\r\n").unwrap().1
 }
 
@@ -88,7 +95,7 @@ async fn operations_answer_what_prometheus_and_the_orchestrator_ask() {
 
 #[tokio::test]
 async fn the_page_is_our_own_files_under_a_strict_policy() {
-    let served = start(people(view(), None, ready())).await;
+    let served = start(people(view(), None, nobody(), ready())).await;
     for (path, kind) in [
         ("/", "text/html"),
         ("/zones/", "text/html"),
@@ -118,24 +125,33 @@ async fn the_page_is_our_own_files_under_a_strict_policy() {
 
 #[tokio::test]
 async fn the_api_says_the_same_as_json() {
-    let served = start(people(view(), None, Arc::new(|| Err("draining".into())))).await;
+    let served = start(people(view(), None, nobody(), Arc::new(|| Err("draining".into())))).await;
     let answer = served.ask("GET /api/v1/zones").await;
     let zones: serde_json::Value = serde_json::from_str(body(&answer)).unwrap();
     let zone = &zones["zones"][0];
     assert_eq!((&zones["version"], &zone["zone"], &zone["zone_id"]), (&1.into(), &"a.test".into(), &"Z1".into()));
-    assert_eq!(zone["response_codes"], serde_json::json!({"NOERROR": 1, "NXDOMAIN": 1}));
-    assert_eq!(zone["types"], serde_json::json!({"A": 1, "AAAA": 1}));
+    assert_eq!(zone["response_codes"], json!({"NOERROR": 1, "NXDOMAIN": 1}));
+    assert_eq!(zone["types"], json!({"A": 1, "AAAA": 1}));
     assert_eq!((&zone["queries"], &zone["distinct_names"]), (&2.into(), &2.into()));
+    assert_eq!(
+        (&zones["scope"], &zones["windows_until"], &zones["slot_ms"]),
+        (&"worker".into(), &json!(null), &10_000.into())
+    );
+    assert_eq!((&zone["nxdomain_share"], &zone["score"], &zone["findings"]), (&0.5.into(), &json!(null), &0.into()));
+    let minutes = zone["minutes"].as_array().unwrap();
+    assert_eq!((minutes.len(), &minutes[0][1]), (1, &2.into()), "the worker has lived in one slot");
+    assert!((0..10_000).contains(&(zones["time_ms"].as_i64().unwrap() - minutes[0][0].as_i64().unwrap())), "{zones}");
+    assert!(zone["top_names"].to_string().contains(r"\\u{202e}www"), "{zone}");
     let answer = served.ask("GET /api/v1/fleet").await;
     let fleet: serde_json::Value = serde_json::from_str(body(&answer)).unwrap();
     let worker = &fleet["workers"][0];
     assert_eq!((&worker["ready"], &worker["not_ready_because"]), (&false.into(), &"draining".into()));
-    assert_eq!(worker["rejects"], serde_json::json!({"truncated_gzip": 3}));
+    assert_eq!(worker["rejects"], json!({"truncated_gzip": 3}));
 }
 
 #[tokio::test]
 async fn a_page_of_a_foreign_name_gets_nothing() {
-    let served = start(people(view(), None, ready())).await;
+    let served = start(people(view(), None, nobody(), ready())).await;
     for (host, status) in [
         ("localhost:9465", 200),
         ("127.0.0.1", 200),
@@ -153,7 +169,7 @@ async fn a_page_of_a_foreign_name_gets_nothing() {
 
 #[tokio::test]
 async fn a_head_over_the_limit_is_refused() {
-    let served = start(people(view(), None, ready())).await;
+    let served = start(people(view(), None, nobody(), ready())).await;
     let answer = served.send(&format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "x".repeat(20_000))).await;
     assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
     let headers: String = (0..100).map(|at| format!("X{at}: x\r\n")).collect();
@@ -163,7 +179,7 @@ async fn a_head_over_the_limit_is_refused() {
 
 #[tokio::test]
 async fn stopping_ends_idle_connections_and_the_listener() {
-    let served = start(people(view(), None, ready())).await;
+    let served = start(people(view(), None, nobody(), ready())).await;
     let mut idle = TcpStream::connect(served.address).await.unwrap();
     idle.write_all(b"GET /assets/icon.svg HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     let mut first = [0; 15];

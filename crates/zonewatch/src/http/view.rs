@@ -3,7 +3,9 @@
 //! Bounded whatever the traffic: so many zones and names (the rest are counted together), so many slots of time.
 
 use crate::clock::Clock;
+use crate::printable::printable;
 use crate::telemetry::{ShardSeries, ShardView};
+use crate::zone_views::Brief;
 use detect::{Digest, Limits, TopName};
 use dnslog::{QueryType, Reason, ResponseCode};
 use serde_json::{Value, json};
@@ -61,6 +63,10 @@ pub struct Snapshot {
     pub uptime: Duration,
     /// The time that "recent" covers.
     pub recent: Duration,
+    /// How long a slot of a zone's history is, milliseconds.
+    pub slot_ms: i64,
+    /// Where the slots of a zone's history begin that the worker has lived in, milliseconds since 1970.
+    pub slots_ms: Vec<i64>,
     /// Zones, the busiest first.
     pub zones: Vec<ZoneView>,
     /// Queries since the start, all zones.
@@ -159,16 +165,32 @@ impl View {
             Reason::ALL.iter().map(|reason| reason.as_str()).zip(state.rejects.iter().copied()).collect();
         rejects.retain(|(_, count)| *count > 0);
         rejects.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+        let (now_ms, uptime, slot_ms) = (self.clock.now_ms(), self.clock.elapsed(), self.slot.as_millis() as i64);
+        let started_ms = now_ms - uptime.as_millis() as i64;
+        let slots = slot.saturating_sub(HISTORY_SLOTS - 1)..=slot;
         Snapshot {
             title: self.title.clone(),
-            now_ms: self.clock.now_ms(),
-            uptime: self.clock.elapsed(),
+            now_ms,
+            uptime,
             recent: covered,
+            slot_ms,
+            slots_ms: slots.map(|slot| started_ms + slot as i64 * slot_ms).collect(),
             queries_total: state.total.total(),
             zones,
             rejects,
             shards: ShardSeries::all(),
         }
+    }
+
+    /// The time of day on the worker's clock, milliseconds since 1970.
+    pub fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
+    /// Changes when the list of zones would be another one.
+    pub fn tag(&self) -> (u64, u64) {
+        let queries = self.state.read().unwrap_or_else(PoisonError::into_inner).total.total();
+        (self.slot_now(), queries)
     }
 
     fn slot_now(&self) -> u64 {
@@ -211,21 +233,28 @@ fn codes(count: impl Fn(ResponseCode) -> u64) -> Vec<(ResponseCode, u64)> {
 }
 
 impl ZoneView {
-    fn json(&self) -> Value {
+    /// As in the list of the whole fleet's zones, and what only its own digests say.
+    fn json(&self, slots_ms: &[i64], findings: &[Value]) -> Value {
+        let codes = self.codes.iter().map(|(code, count)| (code.as_str().to_owned(), *count)).collect();
+        let history = &self.history[self.history.len() - slots_ms.len()..];
+        let mut brief = Brief {
+            zone: printable(&self.name),
+            zone_id: printable(&self.key),
+            minutes: slots_ms.iter().copied().zip(history.iter().copied()).collect(),
+            ..Brief::new(self.rate, codes, std::iter::empty())
+        };
+        for finding in findings.iter().filter(|finding| finding["zone_id"] == *printable(&self.key)) {
+            brief.add_finding(finding);
+        }
         let top_names: Vec<Value> =
-            self.top_names.iter().map(|top| json!({"name": top.name, "count": top.count})).collect();
-        json!({
-            "zone": self.name,
-            "zone_id": self.key,
-            "queries": self.queries,
-            "queries_per_second": self.rate,
-            "queries_total": self.queries_total,
-            "response_codes": counts_json(self.codes.iter().map(|(code, count)| (code.as_str(), *count))),
-            "types": counts_json(self.types.iter().map(|(kind, count)| (kind.as_str(), *count))),
-            "distinct_names": self.distinct_names,
-            "top_names": top_names,
-            "history": self.history,
-        })
+            self.top_names.iter().map(|top| json!({"name": printable(&top.name), "count": top.count})).collect();
+        let mut json = json!(brief);
+        json["queries"] = self.queries.into();
+        json["queries_total"] = self.queries_total.into();
+        json["types"] = counts_json(self.types.iter().map(|(kind, count)| (kind.as_str(), *count)));
+        json["distinct_names"] = self.distinct_names.into();
+        json["top_names"] = top_names.into();
+        json
     }
 }
 
@@ -234,40 +263,28 @@ fn counts_json<'a>(counts: impl Iterator<Item = (&'a str, u64)>) -> Value {
 }
 
 impl Snapshot {
-    /// `/api/v1/zones`.
-    pub fn zones_json(&self) -> Value {
+    /// `/api/v1/zones` where no window is known: what this worker reads itself. Findings may be known all the same.
+    pub fn zones_json(&self, findings: &[Value]) -> Value {
         json!({
             "version": 1,
             "time_ms": self.now_ms,
+            "scope": "worker",
+            "windows_until": null,
+            "slot_ms": self.slot_ms,
             "recent_seconds": self.recent.as_secs_f64(),
-            "zones": self.zones.iter().map(ZoneView::json).collect::<Vec<_>>(),
+            "zones_total": self.zones.len(),
+            "zones": self.zones.iter().map(|zone| zone.json(&self.slots_ms, findings)).collect::<Vec<_>>(),
         })
     }
 
-    /// `/api/v1/fleet`: this worker, until workers tell each other of themselves.
-    pub fn fleet_json(&self, ready: &Result<(), String>) -> Value {
-        let shard = |shard: &ShardView| {
-            json!({
-                "stream": shard.stream,
-                "shard": shard.shard,
-                "behind_seconds": shard.behind.map(|behind| behind.as_secs_f64()),
-                "checkpoint_age_seconds": shard.checkpoint_age.as_secs_f64(),
-            })
-        };
+    /// What `/api/v1/fleet` says of this worker beside what all say of themselves.
+    pub fn worker_json(&self, ready: &Result<(), String>) -> Value {
         json!({
-            "version": 1,
-            "time_ms": self.now_ms,
-            "app": self.title.app,
-            "stream": self.title.stream,
-            "workers": [{
-                "worker": self.title.worker,
-                "ready": ready.is_ok(),
-                "not_ready_because": ready.as_ref().err(),
-                "uptime_seconds": self.uptime.as_secs_f64(),
-                "queries_total": self.queries_total,
-                "rejects": counts_json(self.rejects.iter().copied()),
-                "shards": self.shards.iter().map(shard).collect::<Vec<_>>(),
-            }],
+            "ready": ready.is_ok(),
+            "not_ready_because": ready.as_ref().err(),
+            "uptime_seconds": self.uptime.as_secs_f64(),
+            "queries_total": self.queries_total,
+            "rejects": counts_json(self.rejects.iter().copied()),
         })
     }
 }

@@ -2,26 +2,22 @@
 //! a lease moved, and the age of a checkpoint grows even while its task is stuck.
 
 use super::{CHECKPOINT_AGE_SECONDS, SHARD_BEHIND_SECONDS, escaped, head};
-use std::collections::BTreeMap;
+use crate::registry::{Registered, Registry};
 use std::fmt::Write;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Every series alive in this process, in the order they were made.
-static ALIVE: Mutex<Vec<Arc<Series>>> = Mutex::new(Vec::new());
+static ALIVE: Registry<Series> = Registry::new();
 
 /// One shard's gauges; dropping it removes them. A shard task makes one when it begins and keeps it.
-#[derive(Debug)]
-pub struct ShardSeries(Arc<Series>);
+pub struct ShardSeries(Registered<Series>);
 
-#[derive(Debug)]
 struct Series {
     stream: String,
     shard: String,
     state: Mutex<State>,
 }
 
-#[derive(Debug)]
 struct State {
     /// `None` until the first read.
     behind: Option<Duration>,
@@ -45,9 +41,7 @@ impl ShardSeries {
     /// The gauges of a shard that this worker has begun to hold.
     pub fn new(stream: &str, shard: &str) -> Self {
         let state = Mutex::new(State { behind: None, acknowledged: Instant::now() });
-        let series = Arc::new(Series { stream: stream.to_owned(), shard: shard.to_owned(), state });
-        alive().push(Arc::clone(&series));
-        Self(series)
+        Self(ALIVE.register(Series { stream: stream.to_owned(), shard: shard.to_owned(), state }))
     }
 
     /// After every read: how far behind the tip it ended.
@@ -60,23 +54,15 @@ impl ShardSeries {
         self.0.lock().acknowledged = Instant::now();
     }
 
-    /// Every shard held now, by stream and name. Where one is held twice for a moment (lost and taken again), the
-    /// younger counts: two series with the same labels would spoil the whole scrape.
+    /// Every shard held now, by stream and name, each once: two series with the same labels would spoil the whole scrape.
     pub fn all() -> Vec<ShardView> {
-        let mut views = BTreeMap::new();
-        for series in alive().iter() {
-            let state = series.lock();
+        let view = |series: &Series| {
+            let State { behind, acknowledged } = *series.lock();
             let (stream, shard) = (series.stream.clone(), series.shard.clone());
-            let (behind, checkpoint_age) = (state.behind, state.acknowledged.elapsed());
-            views.insert((stream.clone(), shard.clone()), ShardView { stream, shard, behind, checkpoint_age });
-        }
-        views.into_values().collect()
-    }
-}
-
-impl Drop for ShardSeries {
-    fn drop(&mut self) {
-        alive().retain(|series| !Arc::ptr_eq(series, &self.0));
+            ShardView { stream, shard, behind, checkpoint_age: acknowledged.elapsed() }
+        };
+        let alive = ALIVE.by_key(|series| (series.stream.clone(), series.shard.clone()));
+        alive.iter().map(|series| view(series)).collect()
     }
 }
 
@@ -84,10 +70,6 @@ impl Series {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn alive() -> MutexGuard<'static, Vec<Arc<Series>>> {
-    ALIVE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The families in Prometheus' text form, by name.

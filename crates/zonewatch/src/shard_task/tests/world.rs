@@ -133,12 +133,16 @@ impl World {
     }
 
     fn windows(&self, seed: u64) -> Option<pipeline::Windows> {
-        let WindowsWorld { rollup, leases, snapshots, snapshot_rates, windows, findings, .. } = self.windows.clone()?;
+        let WindowsWorld { rollup, leases, state, snapshots, snapshot_rates, windows, findings } =
+            self.windows.clone()?;
         let rates = || self.rates.clone();
         let snapshot_rates = snapshot_rates.unwrap_or_else(rates);
         Some(pipeline::Windows {
             rollup: Arc::new(Faulty::new(rollup as Arc<dyn Stream>, rates(), seed + 11)),
-            table: Arc::new(Faulty::new(leases as Arc<dyn LeaseTable>, rates(), seed + 12)),
+            tables: pipeline::Tables {
+                leases: Arc::new(Faulty::new(leases as Arc<dyn LeaseTable>, rates(), seed + 12)),
+                state,
+            },
             snapshots: Arc::new(Faulty::new(Arc::new(snapshots) as Arc<dyn Snapshots>, snapshot_rates, seed + 13)),
             retention: Duration::from_secs(24 * 3600),
             save_period: Duration::from_secs(20),
@@ -192,6 +196,7 @@ impl World {
             reference,
             clock: self.clock,
             worker: WorkerId::new(name),
+            tables: pipeline::Tables { leases: self.leases.clone(), state: self.state.clone() },
             view_slot: Duration::from_secs(10),
         };
         pipeline::assemble(config, parts).expect("no file is opened")

@@ -1,0 +1,243 @@
+//! What the API answers of the fleet's zones, edges and findings.
+
+use super::{FleetViews, Other};
+use crate::config::{rfc3339, rfc3339_ms};
+use crate::printable::rounded;
+use crate::zone_name::zone_of;
+use crate::zone_views::{Brief, EdgeCount, SEVERITIES, Shown, of_minutes};
+use dnslog::edges;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::sync::Arc;
+
+/// Zones of one answer. More make a page of megabytes that nobody reads.
+const ZONES_MAX: usize = 1_000;
+/// Edges of one answer.
+const EDGES_MAX: usize = 512;
+/// Findings of one answer.
+const FINDINGS_MAX: usize = 2_000;
+/// A view that is younger says how far the fleet is now; an older one is of a shard that ended, or moves.
+const FRESH_SECONDS: i64 = 60;
+
+/// What changes when an answer would be another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tags {
+    pub zones: u64,
+    pub findings: u64,
+    pub edges: u64,
+    /// A minute of some zone has closed.
+    pub has_windows: bool,
+}
+
+impl FleetViews {
+    /// `/api/v1/zones`: those with open findings first, the worst first, then the busiest; none while no minute of any zone has
+    /// closed.
+    pub async fn zones(&self) -> Option<Value> {
+        let (now_ms, own, others) = self.sources().await;
+        let mut zones = zones(now_ms, &own, &others);
+        let until_ms = windows_until(now_ms, &own, &others)?;
+        for finding in findings(now_ms, &own, &others, is_active) {
+            if let Some(zone) = finding["zone_id"].as_str().and_then(|zone_id| zones.get_mut(zone_id)) {
+                zone.add_finding(&finding);
+            }
+        }
+        let zones_total = zones.len();
+        let mut zones: Vec<Brief> = zones.into_values().collect();
+        let badness = |zone: &Brief| zone.severity.map_or(SEVERITIES.len(), place);
+        zones.sort_by(|left, right| {
+            let busier = right.queries_per_second.total_cmp(&left.queries_per_second);
+            badness(left).cmp(&badness(right)).then(busier).then_with(|| left.zone.cmp(&right.zone))
+        });
+        zones.truncate(ZONES_MAX);
+        Some(json!({
+            "version": 1,
+            "time_ms": now_ms,
+            "scope": "fleet",
+            "windows_until": rfc3339(until_ms),
+            "slot_ms": 60_000,
+            "zones_total": zones_total,
+            "zones": zones,
+        }))
+    }
+
+    /// Findings that are open and not muted, for lists of zones that are made elsewhere.
+    pub async fn active_findings(&self) -> Vec<Value> {
+        let (now_ms, own, others) = self.sources().await;
+        findings(now_ms, &own, &others, is_active)
+    }
+
+    /// `/api/v1/findings`: those that are open first, then the worst, then the last to begin.
+    pub async fn findings(&self) -> Value {
+        let (now_ms, own, others) = self.sources().await;
+        let mut findings = findings(now_ms, &own, &others, |_| true);
+        let (findings_total, is_over) = (findings.len(), |finding: &Value| finding["open"] != true);
+        let badness = |finding: &Value| finding["severity"].as_str().map_or(SEVERITIES.len(), place);
+        findings.sort_by(|left, right| {
+            let younger = || right["start"].as_str().cmp(&left["start"].as_str());
+            is_over(left).cmp(&is_over(right)).then_with(|| badness(left).cmp(&badness(right))).then_with(younger)
+        });
+        findings.truncate(FINDINGS_MAX);
+        json!({
+            "version": 1,
+            "time_ms": now_ms,
+            "scope": "fleet",
+            "findings_total": findings_total,
+            "findings": findings,
+        })
+    }
+
+    /// `/api/v1/zones/{zone}`, by id or name.
+    pub async fn zone(&self, zone: &str) -> Option<Value> {
+        let zone = zone_of(zone);
+        let (now_ms, own, others) = self.sources().await;
+        let is_it = |of: &Value| of["zone_id"] == *zone || of["zone"] == *zone;
+        let mut found = match own.iter().find_map(|shown| shown.zone(&zone)) {
+            Some(mut found) => {
+                found["age_seconds"] = 0.into();
+                found
+            }
+            None => self.others_zone(now_ms, &others, is_it).await?,
+        };
+        found["version"] = 1.into();
+        found["time_ms"] = now_ms.into();
+        found["scope"] = "fleet".into();
+        found["findings"] = findings(now_ms, &own, &others, is_it).into();
+        Some(found)
+    }
+
+    /// Of a shard that was split both parent and child may tell; the last one to tell knows.
+    async fn others_zone(&self, now_ms: i64, others: &[Other], is_it: impl Fn(&Value) -> bool) -> Option<Value> {
+        let has_it = |other: &&Other| other.list("zones").iter().any(|zone| is_it(&zone["window"]));
+        let other = others.iter().filter(has_it).max_by_key(|other| other.time_ms)?;
+        let mut found = other.aged("zones", now_ms).find(|zone| is_it(&zone["window"]))?;
+        let zone_id = found["window"]["zone_id"].as_str().unwrap_or_default().to_owned();
+        let history = self.history(other, &zone_id).await;
+        found["history"] = history.unwrap_or_else(|| {
+            let minute = |minute: &Value| Some((rfc3339_ms(minute[0].as_str()?)?, minute[1].as_u64()?));
+            of_minutes(&found["minutes"].as_array().into_iter().flatten().filter_map(minute).collect::<Vec<_>>())
+        });
+        Some(found)
+    }
+
+    /// `/api/v1/edges`, the busiest first.
+    pub async fn edges(&self) -> Value {
+        let (now_ms, own, others) = self.sources().await;
+        let mut edges: BTreeMap<String, Sum> = BTreeMap::new();
+        for count in own.iter().flat_map(|shown| shown.edges()) {
+            edges.entry(count.edge.clone()).or_default().add(&count, 0);
+        }
+        // The view of a shard that has ended tells of a minute that is over.
+        for other in others.iter().filter(|other| other.age_seconds(now_ms) < FRESH_SECONDS) {
+            for count in
+                other.list("edges").iter().filter_map(|count| serde_json::from_value::<EdgeCount>(count.clone()).ok())
+            {
+                edges.entry(count.edge.clone()).or_default().add(&count, other.age_seconds(now_ms));
+            }
+        }
+        let mut edges: Vec<(String, Sum)> = edges.into_iter().collect();
+        edges.sort_by_key(|(edge, sum)| (std::cmp::Reverse(sum.queries), edge.clone()));
+        edges.truncate(EDGES_MAX);
+        json!({
+            "version": 1,
+            "time_ms": now_ms,
+            "scope": "fleet",
+            "edges": edges.iter().map(|(edge, sum)| sum.document(edge)).collect::<Vec<_>>(),
+        })
+    }
+
+    /// What changes when one of these answers would be another one, but for ages.
+    pub async fn tags(&self) -> Tags {
+        let (now_ms, own, others) = self.sources().await;
+        let hasher = BuildHasherDefault::<DefaultHasher>::default();
+        let changes: Vec<_> = own.iter().map(|shown| shown.changes()).collect();
+        let [zones, findings]: [Vec<u64>; 2] = [0, 1].map(|at| others.iter().map(|other| other.tags[at]).collect());
+        let of_zones: Vec<_> = changes.iter().map(|(number, changes)| (number, changes.zones)).collect();
+        let of_findings: Vec<_> = changes.iter().map(|(number, changes)| (number, changes.findings)).collect();
+        let edges = hasher.hash_one((&of_zones, &zones));
+        let findings = hasher.hash_one((&of_findings, &findings));
+        let has_windows = windows_until(now_ms, &own, &others).is_some();
+        Tags { zones: hasher.hash_one((edges, findings)), findings, edges, has_windows }
+    }
+}
+
+/// How bad a severity is, 0 the worst.
+fn place(severity: &str) -> usize {
+    SEVERITIES.iter().position(|one| *one == severity).unwrap_or(SEVERITIES.len())
+}
+
+fn is_active(finding: &Value) -> bool {
+    finding["open"] == true && finding["muted"] != true
+}
+
+/// Each once, by its id. Of a finding that several tell of, the last one to tell knows: a task that has just come, and the view
+/// that the one before has left.
+fn findings(now_ms: i64, own: &[Arc<Shown>], others: &[Other], is_wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
+    let own = own.iter().flat_map(|shown| shown.findings(|_| true)).map(|mut finding| {
+        finding["age_seconds"] = 0.into();
+        finding
+    });
+    let others = in_order(others).into_iter().flat_map(|other| other.aged("findings", now_ms));
+    let id = |finding: Value| Some((finding["id"].as_str()?.to_owned(), finding));
+    let by_id: BTreeMap<String, Value> = others.chain(own).filter_map(id).collect();
+    by_id.into_values().filter(is_wanted).collect()
+}
+
+/// The last one to tell last.
+fn in_order(others: &[Other]) -> Vec<&Other> {
+    let mut in_order: Vec<&Other> = others.iter().collect();
+    in_order.sort_by_key(|other| other.time_ms);
+    in_order
+}
+
+/// By id. Of a zone that several tell of, the last one to tell knows.
+fn zones(now_ms: i64, own: &[Arc<Shown>], others: &[Other]) -> BTreeMap<String, Brief> {
+    let read = |other: &'_ Other| {
+        let age_seconds = other.age_seconds(now_ms);
+        other.list("zones").iter().filter_map(|zone| Brief::read(zone, age_seconds)).collect::<Vec<_>>()
+    };
+    let all = in_order(others).into_iter().flat_map(read).chain(own.iter().flat_map(|shown| shown.briefs()));
+    all.map(|zone| (zone.zone_id.clone(), zone)).collect()
+}
+
+/// Until when every shard that lives has closed its windows; of none that lives, the last of all.
+fn windows_until(now_ms: i64, own: &[Arc<Shown>], others: &[Other]) -> Option<i64> {
+    let until_ms = |other: &Other| other.document["windows_until"].as_str().and_then(rfc3339_ms);
+    let fresh = others.iter().filter(|other| other.age_seconds(now_ms) < FRESH_SECONDS);
+    let live = own.iter().filter_map(|shown| shown.closed_ms()).chain(fresh.filter_map(until_ms)).min();
+    live.or_else(|| others.iter().filter_map(until_ms).max())
+}
+
+/// An edge over all shards.
+#[derive(Default)]
+struct Sum {
+    queries: u64,
+    before: f64,
+    /// Of a part nobody knows what was before.
+    is_new: bool,
+    age_seconds: i64,
+}
+
+impl Sum {
+    fn add(&mut self, count: &EdgeCount, age_seconds: i64) {
+        self.queries += count.queries;
+        self.before += count.before.unwrap_or(0.0);
+        self.is_new |= count.before.is_none();
+        self.age_seconds = self.age_seconds.max(age_seconds);
+    }
+
+    fn document(&self, edge: &str) -> Value {
+        let place = edges::find(edge).filter(|place| place.iata == edge);
+        let change = (self.before > 0.0 && !self.is_new).then(|| rounded(self.queries as f64 / self.before));
+        json!({
+            "edge": edge,
+            "place": place.map(|place| place.city).filter(|city| !city.is_empty()),
+            "country": place.map(|place| place.country),
+            "latitude": place.map(|place| place.latitude),
+            "longitude": place.map(|place| place.longitude),
+            "queries_per_second": rounded(self.queries as f64 / 60.0),
+            "change": change,
+            "age_seconds": self.age_seconds,
+        })
+    }
+}
