@@ -26,7 +26,7 @@ fn finding(number: usize) -> Value {
     let bad = TEXTS[number % TEXTS.len()];
     json!({
         "id": format!("id\"{number}<"), "zone": bad, "zone_id": ZONE, "kind": format!("{bad}_{}", long()), "status": bad, "superseded_by": bad,
-        "severity": ["critical", "warning", "info", bad][number % 4], "muted": number == 5, "open": number != 6,
+        "severity": (["critical", "warning", "info", bad][number % 4]), "muted": number == 5, "open": number != 6,
         "summary": format!("{bad} {}", long()), "start": TIME, "last": TIME, "duration_seconds": 1, "window_seconds": 60,
         "signal": bad, "score": 1.5, "observed": 4.0, "expected": { "value": 1.0, "low": 0.5, "high": 2.0 },
         "names": parts("count"), "suffixes": parts("count"), "resolvers": parts("count"), "networks": parts("count"),

@@ -51,8 +51,7 @@ pub(super) fn nobody() -> Arc<FleetWorkers> {
 }
 
 pub(super) fn view() -> Arc<View> {
-    let title = Title { app: "app".into(), worker: "w<1>".into(), stream: "logs".into() };
-    let view = View::new(title, 1, Clock::real(), Duration::from_secs(10));
+    let view = View::new(1, Clock::real(), Duration::from_secs(10));
     let mut digest = Digest::new(detect::Limits::default(), 1);
     let (a, nx) = (dnslog::QueryType::A, dnslog::ResponseCode::NxDomain);
     digest.add("Z1", "a.test", "<script>alert(1)</script>.a.test", a, nx, 0);

@@ -4,7 +4,6 @@
 
 use crate::clock::Clock;
 use crate::printable::printable;
-use crate::telemetry::{ShardSeries, ShardView};
 use crate::zone_views::Brief;
 use detect::{Digest, Limits, TopName};
 use dnslog::{QueryType, Reason, ResponseCode};
@@ -34,7 +33,6 @@ pub struct Title {
 /// The view of one worker.
 #[derive(Debug)]
 pub struct View {
-    title: Title,
     seed: u64,
     clock: Clock,
     slot: Duration,
@@ -55,8 +53,6 @@ struct State {
 /// The view at one moment.
 #[derive(Debug)]
 pub struct Snapshot {
-    /// Whose it is.
-    pub title: Title,
     /// The time of day, milliseconds since 1970, on the worker's clock.
     pub now_ms: i64,
     /// Since the worker started.
@@ -73,8 +69,6 @@ pub struct Snapshot {
     pub queries_total: u64,
     /// Rejects since the start, by reason, the most frequent first.
     pub rejects: Vec<(&'static str, u64)>,
-    /// Shards this worker holds.
-    pub shards: Vec<ShardView>,
 }
 
 /// A zone at one moment. All but `queries_total` and `history` is recent.
@@ -105,14 +99,14 @@ pub struct ZoneView {
 impl View {
     /// An empty view. `seed` is the observers' (digests merge only within one seed); `slot` is the grain of time, 10 s
     /// in real time.
-    pub fn new(title: Title, seed: u64, clock: Clock, slot: Duration) -> Self {
+    pub fn new(seed: u64, clock: Clock, slot: Duration) -> Self {
         let state = State {
             total: Digest::new(LIMITS, seed),
             recent: VecDeque::new(),
             history: BTreeMap::new(),
             rejects: vec![0; Reason::ALL.len()],
         };
-        Self { title, seed, clock, slot, state: RwLock::new(state) }
+        Self { seed, clock, slot, state: RwLock::new(state) }
     }
 
     /// Takes in an acknowledged epoch. `rejects` counts by `Reason`'s place in `Reason::ALL`, or is empty.
@@ -169,7 +163,6 @@ impl View {
         let started_ms = now_ms - uptime.as_millis() as i64;
         let slots = slot.saturating_sub(HISTORY_SLOTS - 1)..=slot;
         Snapshot {
-            title: self.title.clone(),
             now_ms,
             uptime,
             recent: covered,
@@ -178,7 +171,6 @@ impl View {
             queries_total: state.total.total(),
             zones,
             rejects,
-            shards: ShardSeries::all(),
         }
     }
 
@@ -306,7 +298,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn recent_counts_pass_and_totals_stay() {
-        let view = View::new(Title::default(), 1, Clock::scaled(0, 1.0), Duration::from_secs(10));
+        let view = View::new(1, Clock::scaled(0, 1.0), Duration::from_secs(10));
         tokio::time::advance(Duration::from_secs(30)).await;
         view.observed(&digest("a.test", 60), &[]);
         view.observed(&digest("b.test", 8), &[]);
@@ -337,7 +329,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn zones_without_end_stay_bounded_and_counted() {
-        let view = View::new(Title::default(), 1, Clock::scaled(0, 1.0), Duration::from_secs(10));
+        let view = View::new(1, Clock::scaled(0, 1.0), Duration::from_secs(10));
         for at in 0..1_000 {
             view.observed(&digest(&format!("z{at}.test"), 1), &[]);
         }
@@ -349,7 +341,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn rejects_are_summed_by_reason() {
-        let view = View::new(Title::default(), 1, Clock::scaled(0, 1.0), Duration::from_secs(10));
+        let view = View::new(1, Clock::scaled(0, 1.0), Duration::from_secs(10));
         let mut rejects = vec![0; Reason::ALL.len()];
         rejects[Reason::BadJson as usize] = 2;
         rejects[Reason::Empty as usize] = 1;

@@ -204,7 +204,7 @@ function waitingForWindows() {
           'Is query logging on, and does the log group have a subscription filter to this stream? zonewatch doctor says what is missing.',
         ];
   }
-  if (known.zones.windows_until)
+  if (known.zones.windows_until && read === 0)
     return ['No zone was asked in the last day.', 'zonewatch doctor says whether query logs still reach the stream.'];
   return [
     'The first windows are still open.',
