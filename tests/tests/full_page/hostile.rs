@@ -4,14 +4,14 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// What must stand on the pages letter by letter.
-pub const TEXTS: [&str; 4] =
+pub(crate) const TEXTS: [&str; 4] =
     ["<script>alert(1)</script>", "\"><img src=x onerror=alert(2)>", "&lt;b&gt;'--", "javascript:alert(3)//"];
 /// One word that is wider than a telephone.
 fn long() -> String {
     "w".repeat(250)
 }
 
-pub const ZONE: &str = "Z<b>../'\"";
+pub(crate) const ZONE: &str = "Z<b>../'\"";
 const TIME: &str = "2026-11-22T10:00:00Z";
 const TIME_MS: i64 = 1_795_341_600_000;
 
@@ -59,7 +59,7 @@ fn zone_document() -> Value {
 }
 
 /// Every document of the API.
-pub fn documents() -> BTreeMap<String, Value> {
+pub(crate) fn documents() -> BTreeMap<String, Value> {
     let zone = |(at, text): (usize, &&str)| {
         json!({
             "zone": if at == 0 { format!("{text}{}", long()) } else { (*text).to_owned() }, "zone_id": format!("{ZONE}{at}"),

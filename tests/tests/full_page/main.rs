@@ -153,8 +153,8 @@ fn what_others_made_is_as_their_packages_have_it() {
 fn the_check_sees_what_is_wrong_with_a_page() {
     // A worker's answers are not at hand in bad form: a page of files is, and the check must not like it.
     let folder = Folder::create();
-    let page = "<!doctype html><title>Other</title><body style='width:3000px'><p id=state>Lost</p>\
-                <table id=zones><tbody><tr><th>a</th></tr></table><img onclick='x()' src='http://localhost:1/x'></body>";
+    let page = "<!doctype html><title>Other</title><body style='color:red'><p id=state>Lost</p>\
+                <table id=zones width=3000><tbody><tr><th>a</th></tr></table><img onclick='x()' src='http://localhost:1/x'></body>";
     for path in ["", "findings/", "map/", "fleet/"] {
         std::fs::create_dir_all(folder.file(path)).expect("a folder of ours");
         folder.write(&format!("{path}index.html"), page.as_bytes());

@@ -49,7 +49,7 @@ fn answer_one(mut stream: TcpStream, answer: &Answer) -> std::io::Result<()> {
 }
 
 /// A folder, below the path `/status`: pages must not mind where they are.
-pub fn folder(folder: PathBuf) -> String {
+pub(crate) fn folder(folder: PathBuf) -> String {
     let served = serve(Arc::new(move |path| {
         let below = path.strip_prefix("/status/")?;
         let below =
@@ -76,7 +76,7 @@ fn content_type(path: &Path) -> &'static str {
 }
 
 /// Documents by their path below `/api/v1/`.
-pub fn documents(documents: BTreeMap<String, serde_json::Value>) -> String {
+pub(crate) fn documents(documents: BTreeMap<String, serde_json::Value>) -> String {
     serve(Arc::new(move |path| {
         let document = documents.get(path.strip_prefix("/api/v1/")?)?;
         Some(("application/json", document.to_string().into_bytes()))
