@@ -17,6 +17,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::sync::Mutex;
 use tracing::warn;
@@ -29,6 +30,8 @@ const OLD_MS: i64 = 3_600_000;
 const FETCH_MAX: Duration = Duration::from_secs(3);
 /// Views that are fetched at once.
 const FETCHED_AT_ONCE: usize = 8;
+/// Histories grow by the minute, and are put so often; those of many zones more rarely.
+const HISTORY_BYTES_A_SECOND: usize = 256 << 10;
 /// Histories of others' zones that are kept for [`PERIOD`].
 const HISTORIES_KEPT: usize = 64;
 
@@ -61,6 +64,13 @@ pub struct FleetViews {
     histories: Mutex<Histories>,
 }
 
+/// Histories as they were put last: by which task, of which last minute, and until when not again.
+struct Put {
+    task: u64,
+    closed_ms: Option<i64>,
+    until: Duration,
+}
+
 #[derive(Default)]
 struct Fetched {
     at: Option<Duration>,
@@ -89,33 +99,32 @@ impl FleetViews {
     /// Puts the views of tasks here, again and again.
     pub async fn publish(&self) {
         let said = Minutely::default();
-        // By shard, the last minute whose histories were put, and by which task: a history grows by the minute.
-        let mut put = BTreeMap::new();
+        let mut put: BTreeMap<String, Put> = BTreeMap::new();
         loop {
             tokio::time::sleep(PERIOD).await;
             let alive = Shown::all();
             put.retain(|shard, _| alive.iter().any(|shown| shown.shard == *shard));
             for shown in alive {
-                let state = (shown.changes().0, shown.closed_ms());
-                let is_new = put.get(&shown.shard) != Some(&state);
-                match self.put(&shown, is_new).await {
-                    Ok(()) => {
-                        put.insert(shown.shard.clone(), state);
-                    }
-                    Err(error) if said.is_due(self.clock.elapsed()) => {
-                        warn!(shard = shown.shard, %error, "other workers show an old view of its zones");
-                    }
-                    Err(_) => {}
+                if let (Err(error), true) = (self.put(&shown, &mut put).await, said.is_due(self.clock.elapsed())) {
+                    warn!(shard = shown.shard, %error, "other workers show an old view of its zones");
                 }
             }
         }
     }
 
-    /// Puts one view; the histories, if they are to be put, before the document that says how many parts they have.
-    async fn put(&self, shown: &Shown, with_histories: bool) -> Result<(), Error> {
-        let histories = if with_histories { shown.histories() } else { Vec::new() };
-        for (part, lines) in histories.into_iter().enumerate() {
-            self.snapshots.put(&history_place(&shown.shard, part), Bytes::from(lines)).await?;
+    /// Puts one view; the histories, if there is a new minute, before the document that says how many parts they have.
+    async fn put(&self, shown: &Shown, put: &mut BTreeMap<String, Put>) -> Result<(), Error> {
+        let (now, task, closed_ms) = (self.clock.elapsed(), shown.changes().0, shown.closed_ms());
+        let is_due = |put: &Put| put.task != task || (put.closed_ms != closed_ms && now >= put.until);
+        if put.get(&shown.shard).is_none_or(is_due) {
+            let histories = shown.histories();
+            let (parts, bytes) = (histories.len(), histories.iter().map(String::len).sum::<usize>());
+            for (part, lines) in histories.into_iter().enumerate() {
+                self.snapshots.put(&history_place(&shown.shard, part), Bytes::from(lines)).await?;
+            }
+            shown.history_parts.store(parts, Ordering::Relaxed);
+            let until = now + Duration::from_secs((bytes / HISTORY_BYTES_A_SECOND) as u64);
+            put.insert(shown.shard.clone(), Put { task, closed_ms, until });
         }
         let document = shown.document(self.clock.now_ms()).to_string();
         self.snapshots.put(&place(&shown.shard), Bytes::from(document)).await
@@ -266,9 +275,32 @@ mod tests {
         assert_eq!(fleet.zone("nobody.test").await, None);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn views_are_put_with_their_histories() {
+        let snapshots: Arc<dyn Snapshots> = Arc::new(memory::Snapshots::default());
+        let own = views("fleet-views-put");
+        own.told(&Outcome { windows: asked("ZPUT", "FRA6"), ..Outcome::default() });
+        let fleet = FleetViews::new(snapshots.clone(), Clock::real());
+        let put = async || {
+            let _ = tokio::time::timeout(PERIOD + Duration::from_secs(1), fleet.publish()).await;
+            let view = snapshots.get(&place("fleet-views-put")).await.expect("memory answers").expect("it was put");
+            let view: Value = serde_json::from_slice(&view).expect("it is JSON");
+            let mut lines = Vec::new();
+            histories(&snapshots, &view, |part| lines.push(part)).await;
+            (
+                view["history_parts"].clone(),
+                lines.iter().filter_map(|part| history_in(part, "ZPUT")).collect::<Vec<_>>(),
+            )
+        };
+        let (parts, found) = put().await;
+        assert_eq!((parts, found.len(), &found[0]["queries"]), (1.into(), 1, &json!([60, 60, 60])));
+    }
+
     /// What a worker shows of a shard that another has: as that one puts it, but under a name that no task here has.
     async fn put_as(snapshots: &Arc<dyn Snapshots>, shown: &Shown, shard: &str, change: impl Fn(&mut Value)) {
-        for (part, lines) in shown.histories().into_iter().enumerate() {
+        let histories = shown.histories();
+        shown.history_parts.store(histories.len(), Ordering::Relaxed);
+        for (part, lines) in histories.into_iter().enumerate() {
             snapshots.put(&history_place(shard, part), lines.into()).await.expect("memory takes it");
         }
         let mut document = shown.document(Clock::real().now_ms());

@@ -26,7 +26,7 @@ use history::{History, MINUTE_MS};
 use serde_json::{Value, json};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What people look at are minutes; whether queries come twice takes more of them to see.
@@ -47,6 +47,8 @@ pub struct ZoneViews(Registered<Shown>);
 pub struct Shown {
     /// The shard.
     pub shard: String,
+    /// How many parts its histories had when they were put last.
+    pub history_parts: AtomicUsize,
     /// No other task of this process has it.
     number: u64,
     labels: Arc<ZoneLabels>,
@@ -110,7 +112,8 @@ impl ZoneViews {
     pub fn new(shard: &str, labels: Arc<ZoneLabels>) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        Self(ALIVE.register(Shown { shard: shard.to_owned(), number, labels, state: Mutex::default() }))
+        let (shard, history_parts) = (shard.to_owned(), AtomicUsize::new(0));
+        Self(ALIVE.register(Shown { shard, history_parts, number, labels, state: Mutex::default() }))
     }
 
     /// Takes in what a record led to.

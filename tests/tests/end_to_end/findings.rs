@@ -80,7 +80,7 @@ fn what_was_usual_is_written_and_taken() {
 }
 
 /// Puts four seconds' worth of a flood of names that nobody has, dated now.
-fn flood(fleet: &Fleet, zone: &str, id: &str) {
+pub(crate) fn flood(fleet: &Fleet, zone: &str, id: &str) {
     for part in 0..4 {
         let time_ms = now().as_millis() as u64;
         let time = traffic::rfc3339(time_ms as i64);
@@ -99,7 +99,7 @@ fn flood(fleet: &Fleet, zone: &str, id: &str) {
 }
 
 /// The finding of a zone in the API's answer.
-fn in_api(worker: &Worker, zone: &str) -> Option<Value> {
+pub(crate) fn in_api(worker: &Worker, zone: &str) -> Option<Value> {
     let answer = http::get(&format!("{}/api/v1/findings", worker.page())).ok()?.text();
     let answer: Value = serde_json::from_str(&answer).expect("the API answers JSON");
     answer["findings"].as_array()?.iter().find(|finding| finding["zone"] == zone).cloned()

@@ -14,20 +14,20 @@ use zonewatch_tests::fleet::{Fleet, PATIENCE, Worker};
 use zonewatch_tests::ledger::now;
 use zonewatch_tests::program::{run, said, zonewatch};
 
-const SHARDS: u32 = 3;
-const ZONES: u64 = 5;
+pub(crate) const SHARDS: u32 = 3;
+pub(crate) const ZONES: u64 = 5;
 
 /// Windows of the last minute are closed while the test waits.
 const LATENESS: (&str, &str) = ("ZONEWATCH_DETECT__LATENESS_SECS", "10");
 
 /// Queries of now, of several zones, put all the time at every shard, until it is stopped. One in seven is late.
-struct Queries {
+pub(crate) struct Queries {
     stopped: Arc<AtomicBool>,
     thread: Option<JoinHandle<BTreeSet<String>>>,
 }
 
 impl Queries {
-    fn start(stream: &Stream) -> Self {
+    pub(crate) fn start(stream: &Stream) -> Self {
         let stopped = Arc::new(AtomicBool::new(false));
         let (stream, stop) = (stream.clone(), Arc::clone(&stopped));
         let thread = std::thread::spawn(move || {
@@ -48,7 +48,7 @@ impl Queries {
     }
 
     /// Ends it; the ids of all events that were put.
-    fn stop(mut self) -> BTreeSet<String> {
+    pub(crate) fn stop(mut self) -> BTreeSet<String> {
         self.stopped.store(true, Ordering::Relaxed);
         self.thread.take().expect("it is stopped once").join().expect("every record was put")
     }
@@ -98,7 +98,7 @@ fn counted(panes: &BTreeMap<String, Value>) -> u64 {
     ["queries", "late", "future", "missed"].map(|count| sum(panes, count)).iter().sum()
 }
 
-fn start(fleet: &Fleet, bucket: &str, windows: &str, id: &str) -> Worker {
+pub(crate) fn start(fleet: &Fleet, bucket: &str, windows: &str, id: &str) -> Worker {
     let settings = [
         ("ZONEWATCH_DETECT__ENABLED", "true"),
         ("ZONEWATCH_DETECT__BUCKET", bucket),
@@ -190,6 +190,8 @@ fn every_query_is_in_one_window_whoever_is_killed_and_every_window_is_told_the_s
     }
     assert_eq!(own_counts(&told()), own_counts(&panes(&replayed(&fleet))), "every query had been told before the end");
     let mut left = Emulator::aws().objects(&bucket, &format!("{}/", fleet.app));
-    left.retain(|name| !name.starts_with(&format!("{}/views/", fleet.app)));
+    for shown in ["views", "histories"] {
+        left.retain(|name| !name.starts_with(&format!("{}/{shown}/", fleet.app)));
+    }
     assert_eq!(left.len(), 1, "the rollup stream has one shard: {left:?}");
 }

@@ -10,6 +10,7 @@ mod demo;
 mod doctor;
 mod events;
 mod findings;
+mod fleet_api;
 mod fleet_windows;
 mod hand_over;
 mod leases;

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 /// A worker that was silent for so many of the periods it promises is shown as silent.
 const SILENT_PERIODS: u32 = 3;
-/// After a longer time without a look nobody knows when a row changed last.
-const COMPARED_MAX: Duration = Duration::from_secs(60);
+/// After so many of them without a look nobody knows when a row changed last.
+const COMPARED_PERIODS: u32 = 60;
 /// Moves that are kept.
 pub const MOVES_MAX: usize = 100;
 
@@ -95,11 +95,9 @@ impl Rows {
         }
         self.shards = shards;
         self.unreadable = scan.unreadable.len();
-        if self.looked.is_none_or(|looked| now.saturating_sub(looked) > COMPARED_MAX) {
-            self.beats.clear();
-        }
+        let since = self.looked.map_or(Duration::ZERO, |looked| now.saturating_sub(looked));
         self.looked = Some(now);
-        self.workers = self.workers(now, members);
+        self.workers = self.workers(now, since, members);
         // Another consumer's workers have no row here; nor has one of ours whose row was removed because it died.
         for owner in self.shards.values().filter_map(|shard| shard.owner.clone()) {
             let state = if scan.strangers.contains_key(&owner) { State::Working } else { State::Silent };
@@ -107,7 +105,7 @@ impl Rows {
         }
     }
 
-    fn workers(&mut self, now: Duration, members: &[Member]) -> BTreeMap<String, Worker> {
+    fn workers(&mut self, now: Duration, since: Duration, members: &[Member]) -> BTreeMap<String, Worker> {
         let here: BTreeSet<&str> = members.iter().map(|member| member.id.as_str()).collect();
         self.beats.retain(|worker, _| here.contains(worker.as_str()));
         let mut workers = BTreeMap::new();
@@ -115,8 +113,9 @@ impl Rows {
             let name = member.id.as_str().to_owned();
             let beat =
                 self.beats.entry(name.clone()).or_insert(Beat { number: member.beat, seen: now, has_moved: false });
-            if beat.number != member.beat {
-                *beat = Beat { number: member.beat, seen: now, has_moved: true };
+            let is_known = since <= member.period.saturating_mul(COMPARED_PERIODS);
+            if beat.number != member.beat || !is_known {
+                *beat = Beat { number: member.beat, seen: now, has_moved: is_known };
             }
             let state = match member.standing {
                 _ if now.saturating_sub(beat.seen) > member.period.saturating_mul(SILENT_PERIODS) => State::Silent,

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use detect::baseline::Signal;
 use detect::stable_hash;
 use serde_json::{Map, Value, json};
+use std::sync::atomic::Ordering;
 
 /// Zones whose histories are put as one object: some ten megabytes.
 const ZONES_A_PART: usize = 256;
@@ -27,11 +28,11 @@ impl Shown {
             "zones": zones.iter().map(|zone| zone.document()).collect::<Vec<_>>(),
             "findings": self.findings(|_| true),
             "edges": self.edges(),
-            "history_parts": zones.len().div_ceil(ZONES_A_PART),
+            "history_parts": self.history_parts.load(Ordering::Relaxed),
         })
     }
 
-    /// Histories of all zones, in as many parts as the document says: of each zone a line, in that of its [`part`].
+    /// Histories of all zones in some parts: of each zone a line, in that of its [`part`].
     pub fn histories(&self) -> Vec<String> {
         let zones = self.zones();
         let mut parts = vec![String::new(); zones.len().div_ceil(ZONES_A_PART)];
