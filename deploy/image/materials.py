@@ -21,6 +21,9 @@ import uuid
 PACKAGE = "zonewatch"
 TEXTS = re.compile(r"(?i)^(license|licence|copying|copyright|notice|unlicense)([-._].*)?$")
 NOT_TEXTS = (".rs", ".toml", ".py", ".sh", ".html")
+PAGE = pathlib.Path("crates/zonewatch/src/http/page/assets")
+# What of others is on the status page: the npm package, its licence, and where its text is.
+ON_PAGE = {"uplot": ("MIT", "uPlot.LICENSE.txt"), "world-atlas": ("ISC", "land.LICENSE.txt")}
 LICENCES = {"glibc": "LGPL-2.1-or-later", "ca-certificates": "MPL-2.0"}
 
 
@@ -85,16 +88,27 @@ def other_components():
     return found
 
 
+def page_components():
+    """What of others is on the status page, in the versions that its folder's list names."""
+    listed = (PAGE.parent / "README.md").read_text(encoding="utf-8")
+    versions = {name.lower(): version for name, version in re.findall(r"([\w-]+) (\d\S*), npm", listed)}
+    return [{
+        "type": "library", "bom-ref": f"pkg:npm/{name}@{versions[name]}", "name": name, "version": versions[name],
+        "scope": "required", "licenses": [{"expression": licence}], "purl": f"pkg:npm/{name}@{versions[name]}",
+    } for name, (licence, _) in ON_PAGE.items()]
+
+
 def bill(needs, known, sums):
     """The bill of materials. Its serial number is made of its content."""
     own = {crate for crate in needs if known[crate]["source"] is None}
     [program] = [crate for crate in own if crate[0] == PACKAGE]
     crates = sorted(needs.keys() - own)
-    components = [crate_component(crate, known[crate], sums.get(crate)) for crate in crates] + other_components()
+    beside = other_components() + page_components()
+    components = [crate_component(crate, known[crate], sums.get(crate)) for crate in crates] + beside
     reference = {crate: f"pkg:cargo/{crate[0]}@{crate[1]}" for crate in crates}
     # What one of our own crates needs, the program needs.
     direct = {reference[crate] for one in own for crate in needs[one] if crate in reference}
-    direct |= {component["bom-ref"] for component in other_components()}
+    direct |= {component["bom-ref"] for component in beside}
     dependencies = [{"ref": PACKAGE, "dependsOn": sorted(direct)}]
     dependencies += [
         {"ref": reference[crate], "dependsOn": sorted(reference[other] for other in needs[crate])} for crate in crates
@@ -140,6 +154,9 @@ def notices(components, known):
             holders.setdefault(hashlib.sha256(text.encode()).hexdigest(), (text, []))[1].append(name)
     for name, path in (("glibc", "/usr/share/common-licenses/LGPL-2.1"), ("ca-certificates", "/usr/share/common-licenses/MPL-2.0")):
         text = pathlib.Path(path).read_text(encoding="utf-8").strip()
+        holders[name] = (text, [name])
+    for name, (_, file) in ON_PAGE.items():
+        text = (PAGE / file).read_text(encoding="utf-8").strip()
         holders[name] = (text, [name])
     lines += [
         "",

@@ -7,6 +7,7 @@ mod full;
 mod kcl;
 mod listeners;
 mod mutants;
+mod pictures;
 mod prometheus;
 mod python;
 mod report;
@@ -35,6 +36,7 @@ usage: cargo xtask COMMAND
   release                 what a release ships, in .cache/release: a static program in an archive, the image, the bill of
                           materials, checksums; unpacked and run before it is called one
   generate                makes again what is made of other files: the PrometheusRule of the rules files, the dashboards
+  screenshots             takes the pictures of the status page again, docs/pictures, of one certain day of the demo (needs Chromium)
   tools                   only installs the pinned test tools into .cache/tools
   emulators -- COMMAND…   starts the emulators, runs COMMAND with their addresses in its environment, stops them
 
@@ -55,6 +57,7 @@ fn main() -> ExitCode {
         ["nab", folder] => figures(&root, "nab", &[folder]),
         ["release"] => release(&root),
         ["generate"] => deploy::generated::write(&root).map(|()| ExitCode::SUCCESS),
+        ["screenshots"] => pictures::take(&root).map(|()| ExitCode::SUCCESS),
         ["tools"] => tools::install(&root, tools::Output::Shown).map(|_| ExitCode::SUCCESS),
         ["emulators", "--", program, rest @ ..] => with_emulators(&root, program, rest),
         [] | ["help" | "--help" | "-h"] => {

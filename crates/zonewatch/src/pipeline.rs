@@ -136,8 +136,8 @@ pub fn assemble(config: &Config, parts: Parts) -> Result<Pipeline, String> {
     let settings = Arc::new(settings);
     let name = stream.name().to_owned();
     let title = Title { app: config.worker.app.clone(), worker: worker.to_string(), stream: name.clone() };
-    let workers = Arc::new(FleetWorkers::new(title.clone(), applications, clock));
-    let view = Arc::new(View::new(title, seed, clock, view_slot));
+    let workers = Arc::new(FleetWorkers::new(title, applications, clock));
+    let view = Arc::new(View::new(seed, clock, view_slot));
     let seen = Arc::clone(&view);
     let acknowledged = move |digest: &Digest, counts: &Counts| {
         telemetry::count_acknowledged(digest, counts, &name, &labels);

@@ -20,7 +20,7 @@ mod zone_series;
 pub use acknowledged::count_acknowledged;
 pub use histogram::{ARRIVAL_DELAY, BOUNDS_SECS, DELIVERY_DELAY, FINDING_DELAY};
 pub use log::{filter, start_log};
-pub use shard_series::{ShardSeries, ShardView};
+pub use shard_series::ShardSeries;
 pub use told::{count_findings, count_told};
 pub use zone_labels::ZoneLabels;
 

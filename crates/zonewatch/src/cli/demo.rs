@@ -2,7 +2,7 @@
 
 use super::Failure;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, rfc3339_ms};
 use crate::demo::{self, Demo};
 use crate::http::{self, Guard};
 use crate::pipeline::Pipeline;
@@ -35,14 +35,30 @@ pub struct Args {
     /// How many times as fast as real time the day passes, 1 to 5000
     #[arg(long, value_name = "X", default_value_t = 300.0, value_parser = speed)]
     speed: f64,
+    /// The day that is played; the same day is the same traffic. Today unless told
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
+    day: Option<i64>,
     /// End after this time: 90s, 5m or 1h
     #[arg(long = "for", value_name = "TIME", value_parser = duration)]
     lasts: Option<Duration>,
 }
 
+impl Args {
+    /// The first millisecond of the day that is played.
+    fn start_ms(&self, now_ms: i64) -> i64 {
+        self.day.unwrap_or(now_ms - now_ms.rem_euclid(DAY_MS))
+    }
+}
+
 fn speed(text: &str) -> Result<f64, String> {
     let speed = text.parse().ok().filter(|speed| (1.0..=5000.0).contains(speed));
     speed.ok_or_else(|| "must be a number from 1 to 5000".to_owned())
+}
+
+/// A day's first millisecond.
+fn day(text: &str) -> Result<i64, String> {
+    let start = (text.len() == 10).then(|| rfc3339_ms(&format!("{text}T00:00:00Z"))).flatten();
+    start.ok_or_else(|| "must be a day such as 2026-11-22".to_owned())
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
@@ -82,7 +98,7 @@ async fn work(args: Args, exposition: Exposition) -> Result<(), Failure> {
     };
 
     let now_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis() as i64;
-    let start_ms = now_ms - now_ms.rem_euclid(DAY_MS);
+    let start_ms = args.start_ms(now_ms);
     let feed = demo::feed(start_ms);
     let labels = feed.labels();
     let clock = Clock::scaled(start_ms, args.speed);
@@ -123,7 +139,7 @@ async fn end(demo: Demo) -> Result<(), Failure> {
 
 /// What to look at, and when.
 fn welcome(args: &Args, page: SocketAddr, metrics: SocketAddr, labels: &[Label], now_ms: i64) -> String {
-    let start_ms = now_ms - now_ms.rem_euclid(DAY_MS);
+    let start_ms = args.start_ms(now_ms);
     let minutes = 24.0 * 60.0 / args.speed;
     let mut text = format!(
         "Zonewatch demo: a made-up day of eight hosted zones, {} times as fast as real time ({minutes:.1} minutes).\n\n  \
@@ -190,6 +206,10 @@ mod tests {
             assert!(duration(wrong).is_err(), "{wrong}");
         }
         assert_eq!((speed("300"), speed("1.5")), (Ok(300.0), Ok(1.5)));
+        assert_eq!(day("2026-11-22"), Ok(1_795_305_600_000));
+        for wrong in ["2026-11-31", "2026-11-2", "22.11.2026", "today"] {
+            assert!(day(wrong).is_err(), "{wrong}");
+        }
         for wrong in ["0", "-3", "NaN", "inf", "fast", "5001"] {
             assert!(speed(wrong).is_err(), "{wrong}");
         }
@@ -197,7 +217,7 @@ mod tests {
 
     #[test]
     fn the_welcome_says_where_and_when_to_look() {
-        let args = Args { port: 0, metrics_port: 0, speed: 300.0, lasts: None };
+        let args = Args { port: 0, metrics_port: 0, speed: 300.0, day: None, lasts: None };
         // 12:00:00 of some day; the day that is played began at midnight.
         let now_ms = 1_795_305_600_000 + DAY_MS / 2;
         let feed = demo::feed(now_ms - DAY_MS / 2);

@@ -8,6 +8,7 @@ pub mod demo;
 pub mod doctor;
 pub mod health;
 pub mod leases;
+pub mod page;
 pub mod replay;
 pub mod score;
 pub mod traffic;
@@ -61,6 +62,8 @@ enum Command {
     Doctor(doctor::Args),
     /// Say whether the worker on this machine is alive, for a container's health check
     Health(health::Args),
+    /// Write a static copy of the status page, with what is known now, for a web server or a bucket
+    Page(page::Args),
     /// Play a made-up day with attacks through the whole pipeline, without AWS, live on a status page
     Demo(demo::Args),
     /// Read query logs from files, in one process without AWS: the same records as a worker would deliver, and a summary
@@ -90,6 +93,7 @@ Zonewatch watches Amazon Route 53 hosted zones through their query logs.
     zonewatch doctor --config zonewatch.toml            what is missing or wrong, and what to do about it
     zonewatch leases list --config zonewatch.toml       who reads which shard, and how far
     zonewatch health                                    is the worker on this machine alive? For containers
+    zonewatch page site/                                a static copy of the status page, for a web server or a bucket
 
   zonewatch COMMAND --help says more.
 ";
@@ -106,6 +110,7 @@ pub fn main() -> ExitCode {
         Some(Command::Leases(args)) => leases::run(args),
         Some(Command::Doctor(args)) => doctor::run(args),
         Some(Command::Health(args)) => health::run(&args),
+        Some(Command::Page(args)) => page::run(&args),
         Some(Command::Demo(args)) => demo::run(args),
         Some(Command::Replay(args)) => replay::run(args),
         Some(Command::Score(args)) => score::run(&args),

@@ -29,12 +29,11 @@ const PERMISSIONS_POLICY: &str = "accelerometer=(), camera=(), display-capture=(
      magnetometer=(), microphone=(), payment=(), usb=()";
 
 /// No `access-control-*` is among them: no other origin may read anything.
-const HEADERS: [(header::HeaderName, &str); 9] = [
+const HEADERS: [(header::HeaderName, &str); 8] = [
     (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::X_FRAME_OPTIONS, "DENY"),
     (header::REFERRER_POLICY, "no-referrer"),
-    (header::CACHE_CONTROL, "no-store"),
     // What a page shows depends on who asks; `no-store` says so to caches that know it, and this to the others.
     (header::VARY, "authorization"),
     (header::HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
@@ -137,6 +136,9 @@ async fn guarded(State(guard): State<Guard>, request: Request, next: Next) -> Re
     for (name, value) in HEADERS {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
+    // The page's own files are the same for everybody and say themselves how they may be kept; what is said of zones is kept
+    // by nobody.
+    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }
 

@@ -6,15 +6,13 @@
 mod api;
 #[cfg(test)]
 mod api_test;
+pub mod assets;
 mod attempts;
 mod credentials;
 mod events;
-mod findings;
 mod guard;
-mod html;
 mod keys;
 mod paced;
-mod page;
 mod peer;
 mod refusal;
 mod server;
@@ -70,26 +68,9 @@ pub fn operations(exposition: Exposition, ready: Ready) -> Router {
 
 /// The status page and its API.
 pub fn people(view: Arc<View>, fleet: Option<Arc<FleetViews>>, workers: Arc<FleetWorkers>, ready: Ready) -> Router {
-    let page = {
-        let (view, ready, fleet) = (Arc::clone(&view), Arc::clone(&ready), fleet.clone());
-        move || async move {
-            let findings = match &fleet {
-                Some(fleet) => Some(fleet.findings().await),
-                None => None,
-            };
-            typed("text/html; charset=utf-8", page::render(&view.snapshot(), findings.as_ref(), &ready()))
-        }
-    };
-    Router::new()
-        .route("/", get(page))
-        .route("/style.css", get(|| async { typed("text/css; charset=utf-8", include_str!("style.css").to_owned()) }))
-        .route(
-            "/page.js",
-            get(|| async { typed("text/javascript; charset=utf-8", include_str!("page.js").to_owned()) }),
-        )
-        .route("/icon.svg", get(|| async { typed("image/svg+xml", include_str!("icon.svg").to_owned()) }))
+    assets::routes()
         .merge(api::routes(Api { view, zones: fleet, workers, ready, events: Arc::default() }))
-        .fallback(|| async { nothing_here(&format!("/, {}", api::PATHS)) })
+        .fallback(|| async { nothing_here(&format!("/, /findings/, /map/, /fleet/, {}", api::PATHS)) })
 }
 
 const PLAIN: &str = "text/plain; charset=utf-8";

@@ -5,7 +5,7 @@ mod limits;
 
 use super::*;
 use crate::clock::Clock;
-use crate::telemetry::{self, ShardSeries};
+use crate::telemetry;
 use detect::Digest;
 use serde_json::json;
 use std::net::SocketAddr;
@@ -62,8 +62,7 @@ pub(super) fn nobody() -> Arc<FleetWorkers> {
 }
 
 pub(super) fn view() -> Arc<View> {
-    let title = Title { app: "app".into(), worker: "w<1>".into(), stream: "logs".into() };
-    let view = View::new(title, 1, Clock::real(), Duration::from_secs(10));
+    let view = View::new(1, Clock::real(), Duration::from_secs(10));
     let mut digest = Digest::new(detect::Limits::default(), 1);
     let (a, nx) = (dnslog::QueryType::A, dnslog::ResponseCode::NxDomain);
     digest.add("Z1", "a.test", "<script>alert(1)</script>.a.test", a, nx, 0);
@@ -105,32 +104,32 @@ async fn operations_answer_what_prometheus_and_the_orchestrator_ask() {
 }
 
 #[tokio::test]
-async fn the_page_shows_zones_and_keeps_names_harmless() {
-    let _series = ShardSeries::new("logs", "shardId-000000000007");
+async fn the_page_is_our_own_files_under_a_strict_policy() {
     let served = start(people(view(), None, nobody(), ready())).await;
-    let page = served.ask("GET /").await;
-    assert!(page.starts_with("HTTP/1.1 200 OK\r\n"), "{page}");
-    let lower = page.to_ascii_lowercase();
-    assert!(lower.contains("content-security-policy: default-src 'none';") && lower.contains("nosniff"), "{page}");
-    for part in [
-        "a.test",
-        "truncated_gzip",
-        "shardId-000000000007",
-        "NXDOMAIN",
-        "50.0 %",
-        "&lt;script&gt;alert(1)",
-        "w&lt;1&gt;",
+    for (path, kind) in [
+        ("/", "text/html"),
+        ("/zones/", "text/html"),
+        ("/zones", "text/html"),
+        ("/findings/", "text/html"),
+        ("/map/", "text/html"),
+        ("/fleet/", "text/html"),
+        ("/assets/style.css", "text/css"),
+        ("/assets/overview.js", "text/javascript"),
+        ("/assets/land.svg", "image/svg+xml"),
     ] {
-        assert!(body(&page).contains(part), "{part} is not in\n{page}");
+        let answer = served.ask(&format!("GET {path}")).await;
+        let lower = answer.to_ascii_lowercase();
+        assert!(
+            answer.starts_with("HTTP/1.1 200 OK\r\n") && lower.contains(&format!("content-type: {kind}")),
+            "{path}"
+        );
+        assert!(lower.contains("content-security-policy: default-src 'none';") && lower.contains("nosniff"), "{path}");
+        assert!(lower.contains("cache-control: no-cache\r\n") && lower.contains("etag: \""), "{path}: {answer}");
     }
-    assert!(!page.contains("<script>alert"), "{page}");
-    // The policy forbids inline style and script; the page must not need them.
-    for inline in [" style=", " onclick=", "<style", "javascript:"] {
-        assert!(!page.contains(inline), "{inline}");
-    }
-    for (path, kind) in [("/style.css", "text/css"), ("/page.js", "text/javascript"), ("/icon.svg", "image/svg+xml")] {
-        assert!(page.contains(&format!("\"{path}\"")), "{path}");
-        assert!(served.ask(&format!("GET {path}")).await.contains(&format!("content-type: {kind}")), "{path}");
+    let answer = served.ask("GET /api/v1/zones").await.to_ascii_lowercase();
+    assert!(answer.contains("cache-control: no-store\r\n"), "what is said of zones is kept by nobody: {answer}");
+    for elsewhere in ["/assets/../mod.rs", "/assets/nothing.js", "/page.js", "/zones/example.com"] {
+        assert!(served.ask(&format!("GET {elsewhere}")).await.starts_with("HTTP/1.1 404 "), "{elsewhere}");
     }
 }
 
@@ -182,7 +181,7 @@ async fn a_page_of_a_foreign_name_gets_nothing() {
 async fn stopping_ends_idle_connections_and_the_listener() {
     let served = start(people(view(), None, nobody(), ready())).await;
     let mut idle = TcpStream::connect(served.address).await.unwrap();
-    idle.write_all(b"GET /icon.svg HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    idle.write_all(b"GET /assets/icon.svg HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
     let mut first = [0; 15];
     idle.read_exact(&mut first).await.unwrap();
     assert_eq!(&first, b"HTTP/1.1 200 OK");

@@ -4,7 +4,6 @@
 
 use crate::clock::Clock;
 use crate::printable::printable;
-use crate::telemetry::{ShardSeries, ShardView};
 use crate::zone_views::Brief;
 use detect::{Digest, Limits, TopName};
 use dnslog::{QueryType, Reason, ResponseCode};
@@ -18,7 +17,7 @@ const LIMITS: Limits = Limits { zones_max: 200, top_names: 16 };
 /// Slots that "lately" consists of, the one under way included.
 const RECENT_SLOTS: u64 = 6;
 /// Slots of the small curve beside each zone.
-pub const HISTORY_SLOTS: u64 = 60;
+const HISTORY_SLOTS: u64 = 60;
 
 /// Whose view it is.
 #[derive(Debug, Clone, Default)]
@@ -34,7 +33,6 @@ pub struct Title {
 /// The view of one worker.
 #[derive(Debug)]
 pub struct View {
-    title: Title,
     seed: u64,
     clock: Clock,
     slot: Duration,
@@ -55,8 +53,6 @@ struct State {
 /// The view at one moment.
 #[derive(Debug)]
 pub struct Snapshot {
-    /// Whose it is.
-    pub title: Title,
     /// The time of day, milliseconds since 1970, on the worker's clock.
     pub now_ms: i64,
     /// Since the worker started.
@@ -71,12 +67,8 @@ pub struct Snapshot {
     pub zones: Vec<ZoneView>,
     /// Queries since the start, all zones.
     pub queries_total: u64,
-    /// Recent queries by response code, all zones.
-    pub codes: Vec<(ResponseCode, u64)>,
     /// Rejects since the start, by reason, the most frequent first.
     pub rejects: Vec<(&'static str, u64)>,
-    /// Shards this worker holds.
-    pub shards: Vec<ShardView>,
 }
 
 /// A zone at one moment. All but `queries_total` and `history` is recent.
@@ -107,14 +99,14 @@ pub struct ZoneView {
 impl View {
     /// An empty view. `seed` is the observers' (digests merge only within one seed); `slot` is the grain of time, 10 s
     /// in real time.
-    pub fn new(title: Title, seed: u64, clock: Clock, slot: Duration) -> Self {
+    pub fn new(seed: u64, clock: Clock, slot: Duration) -> Self {
         let state = State {
             total: Digest::new(LIMITS, seed),
             recent: VecDeque::new(),
             history: BTreeMap::new(),
             rejects: vec![0; Reason::ALL.len()],
         };
-        Self { title, seed, clock, slot, state: RwLock::new(state) }
+        Self { seed, clock, slot, state: RwLock::new(state) }
     }
 
     /// Takes in an acknowledged epoch. `rejects` counts by `Reason`'s place in `Reason::ALL`, or is empty.
@@ -171,17 +163,14 @@ impl View {
         let started_ms = now_ms - uptime.as_millis() as i64;
         let slots = slot.saturating_sub(HISTORY_SLOTS - 1)..=slot;
         Snapshot {
-            title: self.title.clone(),
             now_ms,
             uptime,
             recent: covered,
             slot_ms,
             slots_ms: slots.map(|slot| started_ms + slot as i64 * slot_ms).collect(),
             queries_total: state.total.total(),
-            codes: codes(|code| zones.iter().map(|zone| zone.of_code(code)).sum()),
             zones,
             rejects,
-            shards: ShardSeries::all(),
         }
     }
 
@@ -236,11 +225,6 @@ fn codes(count: impl Fn(ResponseCode) -> u64) -> Vec<(ResponseCode, u64)> {
 }
 
 impl ZoneView {
-    /// Recent queries of this response code.
-    pub fn of_code(&self, code: ResponseCode) -> u64 {
-        self.codes.iter().find(|(of, _)| *of == code).map_or(0, |(_, count)| *count)
-    }
-
     /// As in the list of the whole fleet's zones, and what only its own digests say.
     fn json(&self, slots_ms: &[i64], findings: &[Value]) -> Value {
         let codes = self.codes.iter().map(|(code, count)| (code.as_str().to_owned(), *count)).collect();
@@ -314,7 +298,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn recent_counts_pass_and_totals_stay() {
-        let view = View::new(Title::default(), 1, Clock::scaled(0, 1.0), Duration::from_secs(10));
+        let view = View::new(1, Clock::scaled(0, 1.0), Duration::from_secs(10));
         tokio::time::advance(Duration::from_secs(30)).await;
         view.observed(&digest("a.test", 60), &[]);
         view.observed(&digest("b.test", 8), &[]);
@@ -323,7 +307,6 @@ mod tests {
         let zone = &shot.zones[0];
         assert_eq!((zone.queries, zone.queries_total, zone.distinct_names, zone.rate), (60, 60, 2, 2.0));
         assert_eq!(zone.codes, [(NoError, 45), (NxDomain, 15)]);
-        assert_eq!(shot.codes, [(NoError, 51), (NxDomain, 17)]);
         assert_eq!((zone.history[59], zone.history[58]), (60, 0));
 
         tokio::time::advance(Duration::from_secs(40)).await;
@@ -346,7 +329,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn zones_without_end_stay_bounded_and_counted() {
-        let view = View::new(Title::default(), 1, Clock::scaled(0, 1.0), Duration::from_secs(10));
+        let view = View::new(1, Clock::scaled(0, 1.0), Duration::from_secs(10));
         for at in 0..1_000 {
             view.observed(&digest(&format!("z{at}.test"), 1), &[]);
         }
@@ -358,7 +341,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn rejects_are_summed_by_reason() {
-        let view = View::new(Title::default(), 1, Clock::scaled(0, 1.0), Duration::from_secs(10));
+        let view = View::new(1, Clock::scaled(0, 1.0), Duration::from_secs(10));
         let mut rejects = vec![0; Reason::ALL.len()];
         rejects[Reason::BadJson as usize] = 2;
         rejects[Reason::Empty as usize] = 1;
