@@ -46,10 +46,6 @@ try {
   };
   await pages.zone.locator('.chart canvas').first().waitFor();
   await overview.locator('.open-findings li').first().waitFor();
-  // A finding comes at once, and the minutes that show it when they have closed.
-  const attacked = overview.locator(`#zones tbody tr[data-key="${zone.zone_id}"] td[data-label="NXDOMAIN"]`);
-  await eventually(async () => Number.parseFloat(await attacked.textContent()) > 50, PATIENCE_MS);
-  await pages.zone.waitForTimeout(1_500);
   for (const [name, page] of Object.entries(pages)) await page.screenshot({ path: join(folder, `${name}.png`) });
 } finally {
   await browser.close();
