@@ -19,7 +19,8 @@ export const state = (finding) => (finding.muted ? 'muted' : finding.open ? find
 
 /** A link to a zone's page. Ids are what zones are told apart by; two zones may share a name. */
 export function zoneLink(up, zone) {
-  const key = zone.zone_id || zone.zone;
+  // Zones that are counted together have no id, and no page.
+  const key = zone.zone_id;
   const shown = zone.zone || zone.zone_id;
   if (!key || !shown) return el('span', {}, 'all other zones');
   return el('a', { href: `${up}zones/?zone=${encodeURIComponent(key)}` }, name(shown));

@@ -48,6 +48,13 @@ function drawCharts({ history, scores }) {
     );
   }
   fill(byId('charts-empty'));
+  const isKnown = present.some((signal) => signals[signal].expected?.some((value) => value !== null));
+  say(
+    byId('charts-note'),
+    isKnown
+      ? 'observed, expected (dashed) and the band in which it usually lies; ○ is an alert'
+      : 'observed; what is expected is known once the zone has been watched for a day',
+  );
   const make = (signal, place, height) => {
     if (!charts.has(signal)) {
       charts.set(signal, new SignalChart(signal, signalName(signal), height));
