@@ -15,7 +15,7 @@ const QUICK: server::Limits = server::Limits {
     age_max: Duration::from_secs(20),
 };
 
-const GET: &[u8] = b"GET /icon.svg HTTP/1.1\r\nHost: localhost\r\n\r\n";
+const GET: &[u8] = b"GET /assets/icon.svg HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 async fn quick() -> Served {
     start_within(QUICK, Guard::open(), people(view(), None, nobody(), ready())).await
@@ -100,7 +100,7 @@ async fn a_body_is_refused_and_nothing_behind_it_is_a_request() {
         "Content-Length: +5".into(),
     ] {
         for method in ["GET", "POST"] {
-            let head = format!("{method} /icon.svg HTTP/1.1\r\nHost: localhost\r\n{framing}\r\n\r\n0\r\n\r\n");
+            let head = format!("{method} /assets/icon.svg HTTP/1.1\r\nHost: localhost\r\n{framing}\r\n\r\n0\r\n\r\n");
             let answer = served.send(&format!("{head}{smuggled}")).await;
             assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{framing}: {answer}");
             assert!(answer.starts_with("HTTP/1.1 413 ") || answer.starts_with("HTTP/1.1 400 "), "{framing}: {answer}");
@@ -220,7 +220,7 @@ async fn pipelined_requests_are_answered_in_turn_and_not_ahead_of_the_reader() {
     socket.set_recv_buffer_size(8 << 10).unwrap();
     let mut deaf = socket.connect(served.address).await.unwrap();
     let begun = Instant::now();
-    while deaf.write_all(b"GET /style.css HTTP/1.1\r\nHost: localhost\r\n\r\n").await.is_ok() {
+    while deaf.write_all(b"GET /assets/style.css HTTP/1.1\r\nHost: localhost\r\n\r\n").await.is_ok() {
         assert!(begun.elapsed() < Duration::from_secs(10), "it is still served");
     }
     assert_eq!(counted(&recorder, "slow_reader").await, 1);
