@@ -172,7 +172,7 @@ mod tests {
         let views = views("tops");
         let mut seen = minute("Z8", 0, 100);
         seen.window.zone_name = "tops.test".into();
-        let top = |number: u32| TopName { name: format!("n{number}").into(), count: 10, error: 0 };
+        let top = |number: u32| TopName { name: format!("n{number}"), count: 10, error: 0 };
         seen.window.top_names = (0..8).map(top).collect();
         views.told(&Outcome { windows: vec![seen], ..Outcome::default() });
         let shown = lines("{zone=\"tops.test\",of=\"name\"");
