@@ -116,8 +116,8 @@ fn any_worker_answers_for_the_fleet() {
     assert!(list(&shown, "workers").iter().all(|worker| worker["worker"] != gone), "{shown}");
     let moved: Vec<&Value> = list(&shown, "moves").iter().filter(|one| one["from"] == gone).collect();
     assert!(moved.iter().any(|one| text(&one["stream"]).ends_with("-rollup")), "{shown}");
-    assert_ne!(last("fleet"), Some(before));
-    assert!(heard.lock().expect("no holder panics").len() > 1);
+    // Events come once a second at most.
+    wait_for("an event of it", PATIENCE, || last("fleet").filter(|tag| *tag != before));
     queries.stop();
     for worker in workers.into_values() {
         worker.end();
