@@ -71,3 +71,20 @@ fn neither_looks_nor_beats_grow_with_the_square_of_the_fleet() {
     let [few, many] = [&small, &large].map(|fleet| fleet(&["beat"]).write_units);
     assert!(many <= few * 4.0, "beats: {few} an hour, with four times the workers {many}");
 }
+
+/// A third of them dies at once. Each dead one is looked into by the three that watch it, and their watchers walk on to
+/// workers that they have not watched so far: those live, and must not be suspected.
+#[test]
+fn many_deaths_at_once_are_looked_into_by_their_watchers_alone() {
+    let (workers, dead) = (200, 66);
+    let mut world = World::quiet(1, Setting { workers, shards: 400, epoch: Some(EPOCH) });
+    world.live_until(60_000);
+    let asked = |world: &World| world.summary().used.get("owned").map_or(0.0, |used| used.requests);
+    let before = asked(&world);
+    (0..dead).for_each(|index| world.kill(3 * index));
+    world.live_until(180_000);
+    assert_eq!(world.unread(), 0);
+    let each = (asked(&world) - before) / dead as f64;
+    println!("{each:.0} reads of its leases for each dead worker");
+    assert!(each < 60.0, "{each} reads for each dead worker");
+}
