@@ -89,6 +89,11 @@ impl Seat<'_> {
         self.load_of(self.weight)
     }
 
+    /// Its load with so much more. What a worker's row claims may be anything.
+    fn load_with(&self, more: u64) -> f64 {
+        self.load_of(self.weight.saturating_add(more))
+    }
+
     /// Its load if it had this weight.
     fn load_of(&self, weight: u64) -> f64 {
         weight as f64 / f64::from(self.place.capacity.max(1))
@@ -100,7 +105,7 @@ impl Seat<'_> {
 
     /// Whether this seat takes `weight` more rather than the other. Never equal, so that every worker's choice is one.
     fn before(&self, other: &Self, weight: u64) -> Ordering {
-        let load = self.load_of(self.weight + weight).total_cmp(&other.load_of(other.weight + weight));
+        let load = self.load_with(weight).total_cmp(&other.load_with(weight));
         load.then(self.leases.cmp(&other.leases)).then_with(|| self.place.id.cmp(&other.place.id))
     }
 }
@@ -116,7 +121,7 @@ impl<'a> Table<'a> {
             else {
                 continue;
             };
-            seat.weight += piece.weight;
+            seat.weight = seat.weight.saturating_add(piece.weight);
             seat.leases += 1;
             if piece.movable {
                 seat.movable.push(piece);
@@ -132,7 +137,7 @@ impl<'a> Table<'a> {
         for piece in free {
             let seats = self.seats.iter_mut().filter(|seat| seat.has_room());
             let Some(seat) = seats.min_by(|one, other| one.before(other, piece.weight)) else { break };
-            seat.weight += piece.weight;
+            seat.weight = seat.weight.saturating_add(piece.weight);
             seat.leases += 1;
             taken.push((piece.key.clone(), seat.place.id.clone()));
         }
@@ -150,7 +155,7 @@ impl<'a> Table<'a> {
             let piece = self.seats[from].movable.remove(position);
             self.seats[from].weight -= piece.weight;
             self.seats[from].leases -= 1;
-            self.seats[to].weight += piece.weight;
+            self.seats[to].weight = self.seats[to].weight.saturating_add(piece.weight);
             self.seats[to].leases += 1;
             ranks.extend([from, to].map(|seat| self.rank(seat)));
             moved.push(Move {
@@ -183,8 +188,7 @@ impl<'a> Table<'a> {
     /// The lease that leaves the higher load of both lowest, if that is lower than before.
     fn best_piece(&self, from: usize, to: usize) -> Option<usize> {
         let (giver, taker) = (&self.seats[from], &self.seats[to]);
-        let after =
-            |piece: &Piece| giver.load_of(giver.weight - piece.weight).max(taker.load_of(taker.weight + piece.weight));
+        let after = |piece: &Piece| giver.load_of(giver.weight - piece.weight).max(taker.load_with(piece.weight));
         let best =
             giver.movable.iter().enumerate().min_by(|(_, one), (_, other)| {
                 after(one).total_cmp(&after(other)).then_with(|| one.key.cmp(&other.key))
@@ -291,6 +295,14 @@ mod tests {
         let pieces: Vec<Piece> = (0..5).map(|name| piece(name, 1_000, None)).collect();
         let plan = plan(&pieces, &places);
         assert_eq!(weights(&applied(pieces, &plan), &places), [1_000, 2_000]);
+    }
+
+    #[test]
+    fn a_worker_whose_row_claims_everything_gets_nothing() {
+        let places = [Place { weight: u64::MAX, ..place("a", 1_000) }, place("b", 1_000)];
+        let pieces: Vec<Piece> = (0..4).map(|name| piece(name, 1_000, None)).collect();
+        let plan = plan(&pieces, &places);
+        assert_eq!(weights(&applied(pieces, &plan), &places), [0, 4_000]);
     }
 
     proptest! {

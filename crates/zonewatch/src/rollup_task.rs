@@ -195,7 +195,7 @@ impl RollupTask {
             // What was told is waited for, but not without end: while one stream refuses, the other has its findings.
             let stuck = self.outgoing().any(|outgoing| outgoing.is_stuck(now));
             let held: usize = self.outgoing().map(|outgoing| outgoing.bytes()).sum();
-            let reads = !due || (stuck && held < TOLD_BYTES_MAX);
+            let reads = !due || reads_on(stuck, held);
             tokio::select! {
                 _ = self.phase.changed() => {}
                 () = self.windows.proceed() => {}
@@ -473,6 +473,11 @@ fn named(row: &Lease) -> Option<Name> {
     row.snapshot.as_deref().and_then(Name::parse)
 }
 
+/// Whether more is read though what was told so far should be acknowledged and stored.
+fn reads_on(stuck: bool, held: usize) -> bool {
+    stuck && held < TOLD_BYTES_MAX
+}
+
 /// Until the next snapshot, when one of so many bytes was stored.
 fn save_pause(bytes: usize, period: Duration) -> Duration {
     Duration::from_secs((bytes / SAVED_BYTES_A_SECOND) as u64).max(period)
@@ -481,6 +486,13 @@ fn save_pause(bytes: usize, period: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn reading_goes_on_while_a_stream_refuses_and_not_without_end() {
+        let (few, many) = (TOLD_BYTES_MAX - 1, TOLD_BYTES_MAX);
+        let cases = [(false, few), (false, many), (true, few), (true, many)];
+        assert_eq!(cases.map(|(stuck, held)| reads_on(stuck, held)), [false, false, true, false]);
+    }
 
     #[test]
     fn a_large_snapshot_is_stored_less_often() {
