@@ -11,15 +11,16 @@ use crate::config::rfc3339_ms;
 use crate::minutely::Minutely;
 use crate::zone_views::{Shown, VERSION, history_in, part};
 use bytes::Bytes;
-use cloud::{Call, Error, Snapshots};
-use futures_util::StreamExt;
+use cloud::{Error, Snapshots};
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 use tracing::warn;
 
 /// Between two puts of a view, and how long others' are kept.
@@ -54,14 +55,21 @@ pub async fn histories(snapshots: &Arc<dyn Snapshots>, view: &Value, mut take: i
     }
 }
 
+/// Deletes what was put of a shard that has ended, as far as that is possible: what stays is old after an hour.
+pub async fn forget(snapshots: &Arc<dyn Snapshots>, shard: &str) {
+    let histories = snapshots.list(&format!("histories/{shard}/")).await.unwrap_or_default();
+    for name in histories.into_iter().chain([place(shard)]) {
+        let _ = snapshots.delete(&name).await;
+    }
+}
+
 /// The fleet's views.
 pub struct FleetViews {
     snapshots: Arc<dyn Snapshots>,
     clock: Clock,
     /// Locked over a fetch: of many who look at once one fetches, and the others wait for it instead of fetching too.
     fetched: Mutex<Fetched>,
-    /// The same.
-    histories: Mutex<Histories>,
+    histories: std::sync::Mutex<Histories>,
 }
 
 /// Histories as they were put last: by which task, of which last minute, and until when not again.
@@ -74,12 +82,14 @@ struct Put {
 #[derive(Default)]
 struct Fetched {
     at: Option<Duration>,
+    /// The shards that were shown here at that time, and so not fetched.
+    own: BTreeSet<String>,
     /// By shard.
     others: BTreeMap<String, Other>,
 }
 
-/// By shard and zone id: when it was fetched, and what was found.
-type Histories = BTreeMap<(String, String), (Duration, Option<Value>)>;
+/// By shard and zone id: when it was first asked for, and what was found. Of many who ask for the same one fetches.
+type Histories = BTreeMap<(String, String), (Duration, Arc<OnceCell<Option<Value>>>)>;
 
 /// What another worker has put of one of its shards.
 #[derive(Clone)]
@@ -93,7 +103,7 @@ struct Other {
 impl FleetViews {
     /// Of the fleet whose snapshots lie there.
     pub fn new(snapshots: Arc<dyn Snapshots>, clock: Clock) -> Self {
-        Self { snapshots, clock, fetched: Mutex::default(), histories: Mutex::default() }
+        Self { snapshots, clock, fetched: Mutex::default(), histories: std::sync::Mutex::default() }
     }
 
     /// Puts the views of tasks here, again and again.
@@ -102,7 +112,7 @@ impl FleetViews {
         let mut put: BTreeMap<String, Put> = BTreeMap::new();
         loop {
             tokio::time::sleep(PERIOD).await;
-            let alive = Shown::all();
+            let alive: Vec<_> = Shown::all().into_iter().filter(|shown| shown.closed_ms().is_some()).collect();
             put.retain(|shard, _| alive.iter().any(|shown| shown.shard == *shard));
             for shown in alive {
                 if let (Err(error), true) = (self.put(&shown, &mut put).await, said.is_due(self.clock.elapsed())) {
@@ -133,10 +143,15 @@ impl FleetViews {
     /// What tasks here show, and what others have put of all other shards. The time of this worker with it.
     async fn sources(&self) -> (i64, Vec<Arc<Shown>>, Vec<Other>) {
         let (now_ms, own) = (self.clock.now_ms(), Shown::all());
-        let is_own = |shard: &str| own.iter().any(|shown| shown.shard == shard);
+        // Until a task has closed a minute, what the one before has left says more.
+        let shown: BTreeSet<String> =
+            own.iter().filter(|shown| shown.closed_ms().is_some()).map(|shown| shown.shard.clone()).collect();
+        let is_own = |shard: &str| shown.contains(shard);
         let mut fetched = self.fetched.lock().await;
         let now = self.clock.elapsed();
-        if fetched.at.is_none_or(|at| now.saturating_sub(at) >= PERIOD) {
+        let has_left = fetched.own.iter().any(|shard| !is_own(shard));
+        if has_left || fetched.at.is_none_or(|at| now.saturating_sub(at) >= PERIOD) {
+            fetched.own.clone_from(&shown);
             // What came in time is shown.
             match tokio::time::timeout(FETCH_MAX, self.fetch(&is_own, &mut fetched.others)).await {
                 Ok(Ok(())) => {}
@@ -156,13 +171,25 @@ impl FleetViews {
         let is_wanted = |name: &String| name.strip_prefix(&place("")).is_some_and(|shard| !is_own(shard));
         let names: Vec<String> = names.into_iter().filter(is_wanted).collect();
         others.retain(|shard, _| names.contains(&place(shard)));
-        let gets: Vec<Call<'_, _>> = names.iter().map(|name| self.snapshots.get(name)).collect();
+        let gets: Vec<BoxFuture<'_, _>> = names.iter().map(|name| self.named(name).boxed()).collect();
         let mut answers = futures_util::stream::iter(gets).buffer_unordered(FETCHED_AT_ONCE);
-        while let Some(answer) = answers.next().await {
-            let bytes = answer?.unwrap_or_default();
-            others.extend(Other::read(&bytes));
+        // One that fails stays as it was, and the others are shown.
+        let mut failed = None;
+        while let Some((name, answer)) = answers.next().await {
+            let Some(shard) = name.strip_prefix(&place("")) else { continue };
+            match answer {
+                Ok(bytes) => match Other::read(&bytes.unwrap_or_default()) {
+                    Some(other) => drop(others.insert(shard.to_owned(), other)),
+                    None => drop(others.remove(shard)),
+                },
+                Err(error) => failed = Some(error),
+            }
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
+    }
+
+    async fn named<'a>(&'a self, name: &'a str) -> (&'a str, Result<Option<Bytes>, Error>) {
+        (name, self.snapshots.get(name).await)
     }
 
     /// The history of another's zone; none if nothing was put of it, or it does not come in time.
@@ -170,48 +197,48 @@ impl FleetViews {
         let parts = other.document["history_parts"].as_u64().filter(|parts| *parts > 0)? as usize;
         let shard = other.document["shard"].as_str()?;
         let key = (shard.to_owned(), zone_id.to_owned());
-        let mut histories = self.histories.lock().await;
-        let now = self.clock.elapsed();
-        histories.retain(|_, (at, _)| now.saturating_sub(*at) < PERIOD);
-        if let Some((_, found)) = histories.get(&key) {
-            return found.clone();
-        }
+        let found = {
+            let mut histories = self.histories.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = self.clock.elapsed();
+            histories.retain(|_, (at, _)| now.saturating_sub(*at) < PERIOD);
+            if histories.len() >= HISTORIES_KEPT && !histories.contains_key(&key) {
+                histories.pop_first();
+            }
+            Arc::clone(&histories.entry(key).or_insert_with(|| (now, Arc::default())).1)
+        };
         let place = history_place(shard, part(zone_id, parts));
-        let found = match tokio::time::timeout(FETCH_MAX, self.snapshots.get(&place)).await {
+        found.get_or_init(|| self.fetch_history(place, zone_id)).await.clone()
+    }
+
+    async fn fetch_history(&self, place: String, zone_id: &str) -> Option<Value> {
+        match tokio::time::timeout(FETCH_MAX, self.snapshots.get(&place)).await {
             Ok(Ok(bytes)) => bytes.and_then(|bytes| history_in(&bytes, zone_id)),
             Ok(Err(error)) => {
                 warn!(%error, "a zone's history was not fetched");
                 None
             }
             Err(_) => None,
-        };
-        if histories.len() >= HISTORIES_KEPT {
-            histories.pop_first();
         }
-        histories.insert(key, (now, found.clone()));
-        found
     }
 }
 
 impl Other {
-    /// By its shard; none if it is no such document, or one of another version: half an hour of two versions in one fleet is
+    /// None if it is no such document, or one of another version: half an hour of two versions in one fleet is
     /// no reason to show nothing.
-    fn read(bytes: &[u8]) -> Option<(String, Self)> {
-        let document: Value = serde_json::from_slice(bytes).ok()?;
-        let shard = document["shard"].as_str().filter(|_| document["version"] == VERSION)?.to_owned();
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let mut document: Value = serde_json::from_slice(bytes).ok()?;
+        if document["version"] != VERSION {
+            return None;
+        }
         let time_ms = document["time"].as_str().and_then(rfc3339_ms)?;
+        for list in ["zones", "findings", "edges"] {
+            if let Some(members) = document[list].as_array_mut() {
+                members.retain(Value::is_object);
+            }
+        }
         let hasher = BuildHasherDefault::<DefaultHasher>::default();
         let tags = ["zones", "findings"].map(|list| hasher.hash_one(&document[list]));
-        Some((shard, Self { document: Arc::new(document), time_ms, tags }))
-    }
-
-    /// The members of a list, each with how old it is.
-    fn aged<'a>(&'a self, list: &str, now_ms: i64) -> impl Iterator<Item = Value> + 'a {
-        let age_seconds = self.age_seconds(now_ms);
-        self.list(list).iter().cloned().map(move |mut member| {
-            member["age_seconds"] = age_seconds.into();
-            member
-        })
+        Some(Self { document: Arc::new(document), time_ms, tags })
     }
 
     fn list(&self, name: &str) -> &[Value] {
@@ -279,6 +306,55 @@ mod tests {
         let zone = fleet.zone("own.test").await.expect("it is ours");
         assert_eq!(zone["findings"][0]["open"], false, "what is here is shown at once");
         assert_eq!(fleet.zone("nobody.test").await, None);
+    }
+
+    /// Puts a view of one zone and one finding of it.
+    async fn put_view(snapshots: &Arc<dyn Snapshots>, clock: Clock, shard: &str, zone: &str, zone_id: &str) {
+        let document = json!({
+            "version": 1, "shard": shard, "time": crate::config::rfc3339(clock.now_ms()),
+            "zones": [7, { "window": { "zone": zone, "zone_id": zone_id, "queries": 1, "window_seconds": 60 } }],
+            "findings": ["x", { "id": zone_id, "zone": zone, "zone_id": zone_id, "open": true }],
+            "edges": [null],
+        });
+        snapshots.put(&place(shard), document.to_string().into()).await.expect("memory takes it");
+    }
+
+    #[tokio::test]
+    async fn two_zones_of_one_name_keep_their_findings_and_what_is_damaged_is_left() {
+        let snapshots: Arc<dyn Snapshots> = Arc::new(memory::Snapshots::default());
+        let clock = Clock::real();
+        put_view(&snapshots, clock, "same-1", "same.test", "ZSAME1").await;
+        put_view(&snapshots, clock, "same-2", "same.test", "ZSAME2").await;
+        let fleet = FleetViews::new(snapshots, clock);
+        for id in ["ZSAME1", "ZSAME2"] {
+            let zone = fleet.zone(id).await.expect("it was put");
+            let ids: Vec<_> = zone["findings"].as_array().expect("a list").iter().map(|one| &one["id"]).collect();
+            assert_eq!(ids, [id]);
+        }
+        let by_name = fleet.zone("same.test").await.expect("it was put");
+        assert_eq!(by_name["findings"].as_array().map(Vec::len), Some(1), "{by_name}");
+        assert!(fleet.zones().await.is_none(), "no minute was said to have closed");
+        assert!(fleet.findings().await["findings"].as_array().is_some_and(|all| all.len() >= 2));
+    }
+
+    #[tokio::test]
+    async fn a_shard_that_comes_or_goes_is_shown_all_the_time() {
+        let snapshots: Arc<dyn Snapshots> = Arc::new(memory::Snapshots::default());
+        let clock = Clock::real();
+        put_view(&snapshots, clock, "handed", "handed.test", "ZHANDED").await;
+        let own = views("handed");
+        let fleet = FleetViews::new(snapshots.clone(), clock);
+        let queries = async || fleet.zone("ZHANDED").await.map(|zone| zone["window"]["queries"].clone());
+        assert_eq!(queries().await, Some(1.into()), "by the one before, until a minute has closed here");
+        own.told(&Outcome { windows: vec![minute("ZHANDED", 0, 3)], ..Outcome::default() });
+        assert_eq!(queries().await, Some(3.into()));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        fleet.fetched.lock().await.at = None;
+        assert_eq!(queries().await, Some(3.into()), "looked at again, while it is here");
+        drop(own);
+        assert_eq!(queries().await, Some(1.into()), "fetched at once when it has gone");
+        forget(&snapshots, "handed").await;
+        assert_eq!(snapshots.list("").await, Ok(Vec::new()));
     }
 
     #[tokio::test(start_paused = true)]

@@ -86,15 +86,11 @@ impl FleetWorkers {
         })
     }
 
-    /// What changes when the document would be another one, but for ages and lags.
+    /// What changes when there are other workers or shards, or they stand otherwise. Not with ages, lags, loads and counters: a
+    /// fleet at rest changes those all the time.
     pub async fn tag(&self) -> u64 {
         let looked = self.look().await;
-        let hasher = BuildHasherDefault::<DefaultHasher>::default();
-        let state = |rows: &Rows| {
-            let workers: Vec<_> = rows.workers.iter().map(|(name, one)| (name, one.state, one.millicores)).collect();
-            hasher.hash_one((workers, &rows.shards, &rows.moves, rows.unreadable))
-        };
-        hasher.hash_one(looked.rows.iter().map(state).collect::<Vec<_>>())
+        BuildHasherDefault::<DefaultHasher>::default().hash_one(looked.rows.iter().map(Rows::tag).collect::<Vec<_>>())
     }
 
     /// The tables as they were some seconds ago at most, if they answer.

@@ -327,8 +327,8 @@ impl RollupTask {
         let got = tokio::time::timeout(VIEW_MAX, self.shared.snapshots.get(&place)).await;
         if let Ok(Ok(Some(bytes))) = got
             && let Ok(document) = serde_json::from_slice(&bytes)
+            && self.views.adopt(&document)
         {
-            self.views.adopt(&document);
             let histories =
                 fleet_views::histories(&self.shared.snapshots, &document, |part| self.views.adopt_histories(&part));
             let _ = tokio::time::timeout(ADOPT_MAX, histories).await;
@@ -337,6 +337,10 @@ impl RollupTask {
 
     /// Leaves to the next owner what is shown now. Without it details are missing until there is something to tell again.
     async fn leave_view(&mut self) {
+        if !self.views.has_closed() {
+            // What the owner before has left says more.
+            return;
+        }
         let document = self.views.document(self.shared.clock.now_ms()).to_string();
         let place = fleet_views::place(self.lease.key.as_str());
         let put = self.shared.snapshots.put(&place, document.into());
@@ -423,6 +427,7 @@ impl RollupTask {
                 && is_taken_over(names.iter().map(Option::as_ref))
             {
                 self.delete(&name).await;
+                fleet_views::forget(&self.shared.snapshots, parent.as_str()).await;
             }
         }
     }

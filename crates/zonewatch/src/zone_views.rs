@@ -40,6 +40,10 @@ const FORMER_MS: i64 = 600_000;
 const OVER_KEPT: usize = 200;
 /// A zone that nobody asked for so long is shown no more.
 const IDLE_MS: i64 = 86_400_000;
+/// One that is not judged is told of when it is asked only: what was last seen of it is soon not how it is.
+const UNSEEN_MS: i64 = 600_000;
+/// Zones shown of a shard: as many as its key groups judge, if it has ten of them.
+const ZONES_MAX: usize = 10_000;
 
 static ALIVE: Registry<Shown> = Registry::new();
 
@@ -139,7 +143,7 @@ impl ZoneViews {
             }
         }
         if let Some(end_ms) = end_ms {
-            state.zones.retain(|_, zone| end_ms - zone.asked_ms < IDLE_MS);
+            state.zones.retain(|_, zone| end_ms - zone.asked_ms < IDLE_MS && end_ms - zone.seen_ms() < UNSEEN_MS);
             state.changes.zones += 1;
             if end_ms > *state.former_until_ms.get_or_insert(end_ms + FORMER_MS) {
                 state.former.clear();
@@ -158,20 +162,28 @@ impl ZoneViews {
         }
     }
 
+    /// Whether a minute has closed, so that there is something to show.
+    pub fn has_closed(&self) -> bool {
+        self.0.closed_ms().is_some()
+    }
+
     /// See [`Shown::document`].
     pub fn document(&self, now_ms: i64) -> Value {
         self.0.document(now_ms)
     }
 
     /// Takes over what the task before showed: of findings that are open, all that was told of them, and those that were over.
-    /// Of another version it takes nothing: details are missing then until there is something to tell again.
-    pub fn adopt(&self, document: &Value) {
+    /// Of another version it takes nothing: details are missing then until there is something to tell again. Whether it did.
+    pub fn adopt(&self, document: &Value) -> bool {
         if document["version"] != VERSION {
-            return;
+            return false;
         }
+        // They lie there until this task puts its own.
+        let history_parts = document["history_parts"].as_u64().unwrap_or(0);
+        self.0.history_parts.store(history_parts as usize, Ordering::Relaxed);
         let mut state = self.0.lock();
         state.changes.findings += 1;
-        for told in document["findings"].as_array().into_iter().flatten() {
+        for told in document["findings"].as_array().into_iter().flatten().filter(|told| told.is_object()) {
             if told["open"] == true {
                 let same = state.open.values_mut().find(|telling| telling.line["id"] == told["id"]);
                 if let Some(telling) = same {
@@ -181,6 +193,7 @@ impl ZoneViews {
                 state.over.push_back(told.clone());
             }
         }
+        true
     }
 
     /// Takes over what the task before has put of histories, of which this is a part.
@@ -197,8 +210,13 @@ impl ZoneViews {
             _ => (end_ms, window.coverage),
         });
         state.edges.add(seen);
+        let is_full = state.zones.len() >= ZONES_MAX;
         let zone = match state.zones.entry(window.zone_key.clone()) {
-            Entry::Vacant(_) if window.queries == 0 => return end_ms,
+            // A zone that the task before showed goes on, and one that nobody has asked since is none.
+            Entry::Vacant(_) if window.queries == 0 && !state.former.contains_key(&*printable(&window.zone_key)) => {
+                return end_ms;
+            }
+            Entry::Vacant(_) if is_full => return end_ms,
             Entry::Vacant(place) => {
                 let label = self.0.labels.label(&window.zone_key, &window.zone_name);
                 let former = state.former.remove(&*printable(&window.zone_key));
@@ -251,6 +269,13 @@ impl ZoneViews {
     }
 }
 
+impl ZoneView {
+    /// The end of the last minute that was seen.
+    fn seen_ms(&self) -> i64 {
+        self.seen.window.start_ms + self.seen.window.length_ms
+    }
+}
+
 impl Shown {
     /// Every shard's whose task runs here.
     pub fn all() -> Vec<Arc<Self>> {
@@ -272,11 +297,11 @@ impl Shown {
         self.lock().closed.map(|(end_ms, _)| end_ms)
     }
 
-    /// Findings that are wanted, the open ones first.
-    pub fn findings(&self, is_wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
+    /// Its findings, the open ones first.
+    pub fn findings(&self) -> Vec<Value> {
         let state = self.lock();
         let open = state.open.values().map(|telling| &telling.line);
-        open.chain(&state.over).filter(|line| is_wanted(line)).cloned().collect()
+        open.chain(&state.over).cloned().collect()
     }
 
     /// Its zones in short.
@@ -377,6 +402,49 @@ mod tests {
         assert!(!next.0.lock().former.is_empty());
         next.told(&told(vec![minute("Z2", 20, 1)], Vec::new()));
         assert!(next.0.lock().former.is_empty());
+    }
+
+    #[test]
+    fn what_the_task_before_showed_is_not_lost_before_the_first_minute() {
+        let before = views("first-before");
+        before.told(&told(vec![minute("Z1", 0, 1), minute("Z2", 0, 1)], Vec::new()));
+        let parts = before.0.histories();
+        before.0.history_parts.store(parts.len(), Ordering::Relaxed);
+        let next = views("first-next");
+        assert!(next.adopt(&before.0.document(0)));
+        parts.iter().for_each(|part| next.adopt_histories(&Bytes::from(part.clone())));
+        assert!(!next.has_closed());
+        assert_eq!(next.0.document(0)["history_parts"], 1, "they still lie there");
+        let sorted = |parts: Vec<String>| {
+            let mut lines: Vec<String> = parts.concat().lines().map(str::to_owned).collect();
+            lines.sort();
+            lines
+        };
+        assert_eq!(sorted(next.0.histories()), sorted(parts));
+        // Nobody asks Z2 any more, and it was never there for others.
+        next.told(&told(vec![minute("Z1", 1, 1), minute("Z2", 1, 0), minute("Z3", 1, 0)], Vec::new()));
+        let state = next.0.lock();
+        assert_eq!(state.zones.keys().map(|key| &**key).collect::<Vec<_>>(), ["Z1", "Z2"]);
+        assert_eq!(state.zones["Z2"].history.minutes().map(|(_, queries)| queries).collect::<Vec<_>>(), [1, 0]);
+    }
+
+    #[test]
+    fn what_was_last_seen_long_ago_is_not_shown_as_it_is() {
+        let views = views("unseen");
+        views.told(&told(vec![minute("Z1", 0, 1), minute("Z2", 0, 1)], Vec::new()));
+        let shown = |number| {
+            views.told(&told(vec![minute("Z1", number, 1)], Vec::new()));
+            views.0.lock().zones.len()
+        };
+        assert_eq!([9, 10].map(shown), [2, 1]);
+    }
+
+    #[test]
+    fn no_more_zones_are_shown_than_may() {
+        let views = views("many");
+        let zones = (0..ZONES_MAX + 5).map(|number| minute(&format!("Z{number}"), 0, 1)).collect();
+        views.told(&told(zones, Vec::new()));
+        assert_eq!(views.0.lock().zones.len(), ZONES_MAX);
     }
 
     #[test]

@@ -102,7 +102,9 @@ impl FleetViews {
         found["version"] = 1.into();
         found["time_ms"] = now_ms.into();
         found["scope"] = "fleet".into();
-        found["findings"] = findings(now_ms, &own, &others, is_it).into();
+        // Two zones may go by one name.
+        let zone_id = found["window"]["zone_id"].clone();
+        found["findings"] = findings(now_ms, &own, &others, |of| of["zone_id"] == zone_id).into();
         Some(found)
     }
 
@@ -110,7 +112,8 @@ impl FleetViews {
     async fn others_zone(&self, now_ms: i64, others: &[Other], is_it: impl Fn(&Value) -> bool) -> Option<Value> {
         let has_it = |other: &&Other| other.list("zones").iter().any(|zone| is_it(&zone["window"]));
         let other = others.iter().filter(has_it).max_by_key(|other| other.time_ms)?;
-        let mut found = other.aged("zones", now_ms).find(|zone| is_it(&zone["window"]))?;
+        let found = other.list("zones").iter().find(|zone| is_it(&zone["window"]))?;
+        let mut found = aged(found, other.age_seconds(now_ms));
         let zone_id = found["window"]["zone_id"].as_str().unwrap_or_default().to_owned();
         let history = self.history(other, &zone_id).await;
         found["history"] = history.unwrap_or_else(|| {
@@ -166,6 +169,13 @@ fn place(severity: &str) -> usize {
     SEVERITIES.iter().position(|one| *one == severity).unwrap_or(SEVERITIES.len())
 }
 
+/// It with how old it is.
+fn aged(member: &Value, age_seconds: i64) -> Value {
+    let mut member = member.clone();
+    member["age_seconds"] = age_seconds.into();
+    member
+}
+
 fn is_active(finding: &Value) -> bool {
     finding["open"] == true && finding["muted"] != true
 }
@@ -173,14 +183,16 @@ fn is_active(finding: &Value) -> bool {
 /// Each once, by its id. Of a finding that several tell of, the last one to tell knows: a task that has just come, and the view
 /// that the one before has left.
 fn findings(now_ms: i64, own: &[Arc<Shown>], others: &[Other], is_wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
-    let own = own.iter().flat_map(|shown| shown.findings(|_| true)).map(|mut finding| {
-        finding["age_seconds"] = 0.into();
-        finding
+    let own: Vec<Value> = own.iter().flat_map(|shown| shown.findings()).collect();
+    let others = in_order(others).into_iter().flat_map(|other| {
+        let age_seconds = other.age_seconds(now_ms);
+        other.list("findings").iter().map(move |finding| (finding, age_seconds))
     });
-    let others = in_order(others).into_iter().flat_map(|other| other.aged("findings", now_ms));
-    let id = |finding: Value| Some((finding["id"].as_str()?.to_owned(), finding));
-    let by_id: BTreeMap<String, Value> = others.chain(own).filter_map(id).collect();
-    by_id.into_values().filter(is_wanted).collect()
+    let all = others.chain(own.iter().map(|finding| (finding, 0)));
+    let by_id: BTreeMap<&str, (&Value, i64)> =
+        all.filter_map(|(finding, age_seconds)| Some((finding["id"].as_str()?, (finding, age_seconds)))).collect();
+    let wanted = by_id.into_values().filter(|(finding, _)| is_wanted(finding));
+    wanted.map(|(finding, age_seconds)| aged(finding, age_seconds)).collect()
 }
 
 /// The last one to tell last.

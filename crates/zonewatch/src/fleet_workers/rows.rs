@@ -5,6 +5,7 @@
 use cloud::Scan;
 use lease::{Checkpoint, Lease, Member, ShardId, Standing};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::time::Duration;
 
 /// A worker that was silent for so many of the periods it promises is shown as silent.
@@ -49,7 +50,7 @@ pub enum State {
 }
 
 /// A shard.
-#[derive(Debug, Clone, PartialEq, Hash)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Shard {
     pub owner: Option<String>,
     pub state: &'static str,
@@ -87,6 +88,14 @@ impl State {
 }
 
 impl Rows {
+    /// Differs if workers or shards are others, or stand otherwise.
+    pub fn tag(&self) -> u64 {
+        let workers: Vec<_> = self.workers.iter().map(|(name, one)| (name, one.state, one.millicores)).collect();
+        let shards = self.shards.iter().map(|(name, shard)| (name, &shard.owner, shard.state, &shard.parents));
+        let of = (workers, shards.collect::<Vec<_>>(), &self.moves, self.unreadable);
+        BuildHasherDefault::<DefaultHasher>::default().hash_one(of)
+    }
+
     /// Takes in a look, at `now` on this worker's watch and `now_ms` of its day.
     pub fn look(&mut self, now: Duration, now_ms: i64, members: &[Member], scan: &Scan) {
         let shards = shards(&scan.leases);
@@ -225,6 +234,20 @@ mod tests {
         let strangers = [("a".to_owned(), 1)].into();
         rows.look(at(1), 0, &[], &Scan { strangers, ..scan(vec![lease("shard-1", Some("a"))]) });
         assert_eq!(rows.workers["a"].state, State::Working, "another consumer's");
+    }
+
+    #[test]
+    fn a_renewal_is_no_change_and_another_owner_is() {
+        let mut rows = Rows::default();
+        let mut tag = |lease: Lease| {
+            rows.look(at(0), 1, &[], &scan(vec![lease]));
+            rows.tag()
+        };
+        let held = lease("shard-0", Some("a"));
+        let renewed = Lease { counter: held.counter + 1, ..held.clone() };
+        let before = tag(held);
+        assert_eq!(tag(renewed), before);
+        assert_ne!(tag(lease("shard-0", Some("b"))), before);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use detect::baseline::Signal;
 use detect::stable_hash;
 use serde_json::{Map, Value, json};
+use std::fmt::Write;
 use std::sync::atomic::Ordering;
 
 /// Zones whose histories are put as one object: some ten megabytes.
@@ -26,24 +27,30 @@ impl Shown {
             "time": rfc3339(now_ms),
             "windows_until": self.closed_ms().map(rfc3339),
             "zones": zones.iter().map(|zone| zone.document()).collect::<Vec<_>>(),
-            "findings": self.findings(|_| true),
+            "findings": self.findings(),
             "edges": self.edges(),
             "history_parts": self.history_parts.load(Ordering::Relaxed),
         })
     }
 
-    /// Histories of all zones in some parts: of each zone a line, in that of its [`part`].
+    /// Histories of all zones in some parts: of each zone a line, in that of its [`part`]. Those that the task before has left
+    /// go on with them.
     pub fn histories(&self) -> Vec<String> {
-        let zones = self.zones();
-        let mut parts = vec![String::new(); zones.len().div_ceil(ZONES_A_PART)];
+        let (zones, former) = {
+            let state = self.lock();
+            (state.zones.values().cloned().collect::<Vec<_>>(), state.former.clone())
+        };
+        let parts = (zones.len() + former.len()).div_ceil(ZONES_A_PART);
+        let mut lines = vec![String::new(); parts];
         for zone in &zones {
             let zone_id = printable(&zone.seen.window.zone_key);
-            let part = &mut parts[part(&zone_id, zones.len().div_ceil(ZONES_A_PART))];
-            part.push_str(&history_head(&zone_id));
-            part.push_str(&zone.history.document().to_string());
-            part.push_str("}\n");
+            let history = zone.history.document();
+            let _ = writeln!(lines[part(&zone_id, parts)], "{}{history}}}", history_head(&zone_id));
         }
-        parts
+        for (zone_id, line) in &former {
+            let _ = writeln!(lines[part(zone_id, parts)], "{}", String::from_utf8_lossy(line));
+        }
+        lines
     }
 }
 

@@ -47,9 +47,9 @@ impl History {
             let start_ms = start_ms.as_i64().filter(|start_ms| *start_ms < before_ms)?;
             Minute::read(document, at, start_ms)
         });
-        let mut history = Self(minutes.collect());
-        history.0.truncate(MINUTES_KEPT);
-        history
+        let mut minutes: VecDeque<Minute> = minutes.collect();
+        minutes.drain(..minutes.len().saturating_sub(MINUTES_KEPT));
+        Self(minutes)
     }
 
     /// Start and queries of each minute.
@@ -115,7 +115,9 @@ impl Minute {
         Some(Self {
             start_ms,
             queries: document["queries"][at].as_u64()?,
-            codes: std::array::from_fn(|place| count(&ResponseCode::ALL[place]).map_or(0, |count| count as u32)),
+            codes: std::array::from_fn(|place| {
+                count(&ResponseCode::ALL[place]).map_or(0, |count| u32::try_from(count).unwrap_or(u32::MAX))
+            }),
             signals: std::array::from_fn(points),
         })
     }
