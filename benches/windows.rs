@@ -8,7 +8,6 @@
 
 use detect::detector::{Detector, Judging};
 use detect::message::{Constants, Header, Message};
-use detect::pane::Lists;
 use detect::rollup::Settings;
 use detect::snapshot::Snapshot;
 use detect::summary::Summary;
@@ -73,7 +72,7 @@ fn sizes() {
         let mut tally = Tally::default();
         (0..queries).for_each(|number| add(&mut tally, number, names));
         let mut out = Vec::new();
-        tally.encode(&mut Lists::default(), &mut out);
+        tally.encode(&mut out);
         println!("bytes pane_{kind} {} on the stream, {} in memory", out.len(), tally.bytes());
     }
 }

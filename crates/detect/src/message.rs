@@ -36,8 +36,6 @@ impl Default for Constants {
 
 /// What is counted of one zone in one pane (and what a window therefore holds).
 pub trait Pane: Clone + Default {
-    /// What encoding needs beside, kept from one pane to the next.
-    type Spare: Default;
     /// Adds what `other` counted. The order of merging must not matter.
     fn merge(&mut self, other: &Self);
     /// How many queries were counted.
@@ -46,8 +44,8 @@ pub trait Pane: Clone + Default {
     fn bytes(&self) -> usize;
     /// Nothing more comes, so whatever was put off and is better done once than by each who asks is done.
     fn settle(&mut self) {}
-    /// Appends it. What is appended does not depend on what was done with `spare` before.
-    fn encode(&self, spare: &mut Self::Spare, out: &mut Vec<u8>);
+    /// Appends it.
+    fn encode(&self, out: &mut Vec<u8>);
     /// Reads what [`Pane::encode`] appended; `None` if it is no such thing. Never panics.
     fn decode(input: &mut Input<'_>) -> Option<Self>;
     /// Makes it smaller by one step of a fixed order of what can be done without; `false` if nothing can. For an epoch of one
@@ -166,7 +164,6 @@ impl<P: Pane> Message<P> {
         out.push(u8::from(hole_ms.is_some()) | u8::from(*end) << 1);
         hole_ms.iter().for_each(|hole_ms| put_signed(out, *hole_ms));
         put_number(out, self.zones.len() as u64);
-        let mut spare = P::Spare::default();
         for (key, zone) in &self.zones {
             put_bytes(out, key.as_bytes());
             put_number(out, zone.late);
@@ -174,7 +171,7 @@ impl<P: Pane> Message<P> {
             put_number(out, zone.panes.len() as u64);
             for (start_ms, pane) in &zone.panes {
                 put_signed(out, *start_ms);
-                pane.encode(&mut spare, out);
+                pane.encode(out);
             }
         }
     }
@@ -244,8 +241,6 @@ pub(crate) mod testing {
     pub(crate) struct Ids(pub(crate) Vec<u64>);
 
     impl Pane for Ids {
-        type Spare = ();
-
         fn merge(&mut self, other: &Self) {
             self.0.extend(&other.0);
             self.0.sort_unstable();
@@ -259,7 +254,7 @@ pub(crate) mod testing {
             10 * (self.0.len() + 1)
         }
 
-        fn encode(&self, (): &mut (), out: &mut Vec<u8>) {
+        fn encode(&self, out: &mut Vec<u8>) {
             put_number(out, self.0.len() as u64);
             self.0.iter().for_each(|id| put_number(out, *id));
         }

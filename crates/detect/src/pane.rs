@@ -18,13 +18,14 @@ mod suffixes;
 
 use crate::Top;
 use crate::message::Pane;
-use crate::top::Named;
+use crate::top::Mark;
 use crate::window::Window;
 use crate::wire::{Input, put_bytes, put_number};
 use counted::{ADDRESSES_MAX, Counted, NAMES_MAX, OfAddresses, OfNames};
 use dnslog::{Facts, Query, QueryType, ResponseCode, Transport};
 use ids::Ids;
-use pending::Pending;
+use pending::{Pending, Text, Waiting};
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 /// What names, addresses and ids are hashed with: the first digits of pi. Changing it is a new version of the message.
@@ -103,19 +104,13 @@ pub struct Tally {
     /// Queries by the length of their longest label.
     labels: [u32; LABEL_BYTES],
     entropy_millibits: u64,
-    lists: Lists,
-    ids: Ids,
-    /// Queries that the lists lack.
-    pending: Pending,
-}
-
-/// Names, addresses and edge locations: what an attacker can make endless.
-#[derive(Debug, Clone)]
-pub struct Lists {
     /// A name that was ever answered NXDOMAIN is marked.
     names: Counted<OfNames>,
     resolvers: Counted<OfAddresses>,
     edges: Top,
+    ids: Ids,
+    /// What is not counted yet but for its id.
+    pending: Pending,
 }
 
 impl Default for Tally {
@@ -127,68 +122,12 @@ impl Default for Tally {
             transports: [0; Transport::ALL.len()],
             labels: [0; LABEL_BYTES],
             entropy_millibits: 0,
-            lists: Lists::default(),
-            ids: Ids::default(),
-            pending: Pending::default(),
-        }
-    }
-}
-
-impl Default for Lists {
-    fn default() -> Self {
-        Self {
             names: Counted::new(NAMES_KEPT, NAMES_MAX),
             resolvers: Counted::new(ADDRESSES_KEPT, ADDRESSES_MAX),
             edges: Top::new(NAMES_KEPT),
+            ids: Ids::default(),
+            pending: Pending::default(),
         }
-    }
-}
-
-impl Lists {
-    fn count(&mut self, pending: &Pending) {
-        self.edges.reserve(EDGES_FEW);
-        pending.edges().for_each(|Named { hash, bytes, count, .. }| self.edges.add_bytes(hash, bytes, count));
-        self.names.add_all(pending.names(), |query| pending.name(query));
-        self.resolvers.add_all(pending.addresses(), |query| pending.address(query));
-    }
-
-    /// Forgets everything and keeps the memory.
-    fn clear(&mut self) {
-        self.names.clear();
-        self.resolvers.clear();
-        self.edges.clear();
-    }
-
-    fn merge(&mut self, other: &Self) {
-        self.names.merge(&other.names);
-        self.resolvers.merge(&other.resolvers);
-        self.edges.merge(&other.edges);
-    }
-
-    /// In an order that what was counted decides alone.
-    fn sort(&mut self) {
-        self.names.sort();
-        self.resolvers.sort();
-        self.edges.sort();
-    }
-
-    fn heap_bytes(&self) -> usize {
-        self.names.heap_bytes() + self.resolvers.heap_bytes() + self.edges.heap_bytes()
-    }
-
-    fn encode(&self, out: &mut Vec<u8>) {
-        self.names.encode(out);
-        self.resolvers.encode(out);
-        self.edges.encode(out, |_| None);
-    }
-
-    fn decode(input: &mut Input<'_>) -> Option<Self> {
-        let Self { names, resolvers, edges } = Self::default();
-        Some(Self {
-            names: names.decode(input)?,
-            resolvers: resolvers.decode(input)?,
-            edges: edges.decode(input, SEED, |_| None)?,
-        })
     }
 }
 
@@ -199,12 +138,6 @@ impl Tally {
         if self.zone_name.is_empty() {
             self.name_zone(asked.zone);
         }
-        self.codes[asked.response_code as usize] += 1;
-        self.types[asked.query_type as usize] += 1;
-        self.transports[asked.transport as usize] += 1;
-        let label = &mut self.labels[usize::from(asked.longest_label).min(LABEL_BYTES - 1)];
-        *label = label.saturating_add(1);
-        self.entropy_millibits += u64::from(asked.entropy_millibits);
         self.ids.offer(SEED, asked.event_id.as_bytes());
         self.pending.push(asked);
         if self.pending.is_full() {
@@ -214,19 +147,64 @@ impl Tally {
 
     /// Counts what waits.
     fn count_waiting(&mut self) {
-        self.lists.count(&self.pending);
-        self.pending.clear();
+        if self.pending.len() > 0 {
+            let mut pending = std::mem::take(&mut self.pending);
+            self.count_all(&pending);
+            pending.clear();
+            self.pending = pending;
+        }
     }
 
-    /// The lists with what waits, made in `spare` if anything does.
-    fn lists<'a>(&'a self, spare: &'a mut Lists) -> &'a Lists {
+    /// With nothing that waits.
+    fn settled(&self) -> Cow<'_, Self> {
         if self.pending.len() == 0 {
-            return &self.lists;
+            return Cow::Borrowed(self);
         }
-        spare.clear();
-        spare.merge(&self.lists);
-        spare.count(&self.pending);
-        spare
+        let mut settled = Self {
+            zone_name: self.zone_name.clone(),
+            names: self.names.clone(),
+            resolvers: self.resolvers.clone(),
+            edges: self.edges.clone(),
+            ids: self.ids.clone(),
+            pending: Pending::default(),
+            ..*self
+        };
+        settled.count_all(&self.pending);
+        Cow::Owned(settled)
+    }
+
+    #[inline(never)]
+    fn count_all(&mut self, pending: &Pending) {
+        self.edges.reserve(EDGES_FEW);
+        self.names.top.reserve(pending.len());
+        self.resolvers.top.reserve(pending.len());
+        let mut edge = None;
+        let mut edge_times = 0;
+        for waiting in pending.iter() {
+            let Waiting { code, query_type, transport, longest_label, entropy_millibits, name, address, .. } = waiting;
+            self.codes[usize::from(code)] += 1;
+            self.types[usize::from(query_type)] += 1;
+            self.transports[usize::from(transport)] += 1;
+            let label = &mut self.labels[usize::from(longest_label).min(LABEL_BYTES - 1)];
+            *label = label.saturating_add(1);
+            self.entropy_millibits += u64::from(entropy_millibits);
+            self.names.add(name.hash, name.bytes, Mark(code == ResponseCode::NxDomain as u8));
+            if !address.is_empty() {
+                self.resolvers.add(counted::hash_octets(address), address, Mark(false));
+            }
+            if let Some(next) = waiting.edge {
+                self.count_edge(edge.replace(next), edge_times);
+                edge_times = 0;
+            }
+            edge_times += 1;
+        }
+        self.count_edge(edge, edge_times);
+    }
+
+    fn count_edge(&mut self, edge: Option<Text<'_>>, times: u64) {
+        if let Some(Text { bytes, hash }) = edge {
+            self.edges.add_bytes(hash, bytes, times);
+        }
     }
 
     /// A zone may go by two names while its configuration changes; the lesser is shown, so that order does not matter.
@@ -243,7 +221,9 @@ impl Tally {
     pub fn bytes(&self) -> usize {
         size_of::<Self>()
             + self.zone_name.capacity()
-            + self.lists.heap_bytes()
+            + self.names.heap_bytes()
+            + self.resolvers.heap_bytes()
+            + self.edges.heap_bytes()
             + self.ids.heap_bytes()
             + self.waiting_bytes()
     }
@@ -251,35 +231,34 @@ impl Tally {
     /// Bytes that what waits takes, or will on the wire: there with sketches, once names or addresses are many.
     fn waiting_bytes(&self) -> usize {
         let queries = self.pending.len();
-        let sketches = self.lists.names.may_spill(queries) + self.lists.resolvers.may_spill(queries);
+        let sketches = self.names.may_spill(queries) + self.resolvers.may_spill(queries);
         self.pending.heap_bytes() + queries * COUNTER_BYTES + sketches * SKETCH_BYTES
     }
 
     /// What it came to. When and where, how whole, and what was counted beside is the caller's to fill in.
     pub fn window(&self) -> Window {
-        let queries = self.count();
-        let mut spare = Lists::default();
-        let Lists { names, resolvers, edges } = self.lists(&mut spare);
+        let this = self.settled();
+        let queries = this.count();
         // Whoever chooses names by their hash can make the estimate more than there can be.
-        let distinct_names = names.distinct().min(queries);
-        let (sampled_ids, duplicate_ids) = self.ids.counts();
-        let suffixes = suffixes::Suffixes::of(&names.sample(), distinct_names);
+        let distinct_names = this.names.distinct().min(queries);
+        let (sampled_ids, duplicate_ids) = this.ids.counts();
+        let suffixes = suffixes::Suffixes::of(&this.names.sample(), distinct_names);
         Window {
-            zone_name: self.zone_name.as_str().into(),
+            zone_name: this.zone_name.as_str().into(),
             queries,
-            codes: self.codes,
-            types: self.types,
-            transports: self.transports,
+            codes: this.codes,
+            types: this.types,
+            transports: this.transports,
             distinct_names,
             distinct_nxdomain_names: suffixes.nxdomain_distinct,
-            distinct_resolvers: resolvers.distinct().min(queries),
+            distinct_resolvers: this.resolvers.distinct().min(queries),
             sub_name_bytes: suffixes.sub_name_bytes,
-            label_bytes: suffixes::label_bytes(&self.labels),
-            entropy_millibits_sum: self.entropy_millibits,
-            top_names: names.top.names(),
-            top_resolvers: resolvers.top.names_as(suffixes::address),
-            top_networks: resolvers.networks(),
-            top_edges: edges.names(),
+            label_bytes: suffixes::label_bytes(&this.labels),
+            entropy_millibits_sum: this.entropy_millibits,
+            top_names: this.names.top.names(),
+            top_resolvers: this.resolvers.top.names_as(suffixes::address),
+            top_networks: this.resolvers.networks(),
+            top_edges: this.edges.names(),
             suffixes: suffixes.list,
             sampled_ids,
             duplicate_ids,
@@ -289,11 +268,9 @@ impl Tally {
 }
 
 impl Pane for Tally {
-    type Spare = Lists;
-
-    /// As long as nothing is counted, counting is left to whoever encodes, who does it in the same tables for many panes.
+    /// Counting on a copy costs least as long as nothing is counted: its tables are gone again when they were written down.
     fn settle(&mut self) {
-        if self.lists.edges.len() > 0 {
+        if self.names.top.len() > 0 {
             self.count_waiting();
         }
     }
@@ -304,6 +281,7 @@ impl Pane for Tally {
 
     fn merge(&mut self, other: &Self) {
         self.count_waiting();
+        let other = other.settled();
         if self.zone_name != other.zone_name {
             self.name_zone(&other.zone_name);
         }
@@ -314,23 +292,28 @@ impl Pane for Tally {
             *mine = mine.saturating_add(*theirs);
         }
         self.entropy_millibits = self.entropy_millibits.saturating_add(other.entropy_millibits);
-        self.lists.merge(other.lists(&mut Lists::default()));
+        self.names.merge(&other.names);
+        self.resolvers.merge(&other.resolvers);
+        self.edges.merge(&other.edges);
         self.ids.merge(&other.ids);
     }
 
     fn count(&self) -> u64 {
-        self.codes.iter().fold(0, |sum, count| sum.saturating_add(*count))
+        self.codes.iter().fold(self.pending.len() as u64, |sum, count| sum.saturating_add(*count))
     }
 
-    fn encode(&self, spare: &mut Lists, out: &mut Vec<u8>) {
-        put_bytes(out, self.zone_name.as_bytes());
-        put_counts(out, self.codes.iter().copied());
-        put_counts(out, self.types.iter().copied());
-        put_counts(out, self.transports.iter().copied());
-        put_counts(out, self.labels.iter().map(|count| u64::from(*count)));
-        put_number(out, self.entropy_millibits);
-        self.lists(spare).encode(out);
-        self.ids.encode(out);
+    fn encode(&self, out: &mut Vec<u8>) {
+        let this = self.settled();
+        put_bytes(out, this.zone_name.as_bytes());
+        put_counts(out, this.codes.iter().copied());
+        put_counts(out, this.types.iter().copied());
+        put_counts(out, this.transports.iter().copied());
+        put_counts(out, this.labels.iter().map(|count| u64::from(*count)));
+        put_number(out, this.entropy_millibits);
+        this.names.encode(out);
+        this.resolvers.encode(out);
+        this.edges.encode(out, |_| None);
+        this.ids.encode(out);
     }
 
     fn decode(input: &mut Input<'_>) -> Option<Self> {
@@ -341,7 +324,9 @@ impl Pane for Tally {
             *label = count.try_into().ok()?;
         }
         let entropy_millibits = input.number()?;
-        let lists = Lists::decode(input)?;
+        let names = Counted::<OfNames>::new(NAMES_KEPT, NAMES_MAX).decode(input)?;
+        let resolvers = Counted::<OfAddresses>::new(ADDRESSES_KEPT, ADDRESSES_MAX).decode(input)?;
+        let edges = Top::new(NAMES_KEPT).decode(input, SEED, |_| None)?;
         let ids = Ids::decode(input)?;
         Some(Self {
             zone_name,
@@ -350,7 +335,9 @@ impl Pane for Tally {
             transports,
             labels,
             entropy_millibits,
-            lists,
+            names,
+            resolvers,
+            edges,
             ids,
             pending: Pending::default(),
         })
@@ -360,14 +347,13 @@ impl Pane for Tally {
     /// locations, the sketch of names, the sketch of addresses, the zone's name. The exact counts stay.
     fn shrink(&mut self) -> bool {
         self.count_waiting();
-        let Lists { names, resolvers, edges } = &mut self.lists;
-        names.drop_sample()
+        self.names.drop_sample()
             || self.ids.drop_all()
-            || names.drop_list()
-            || resolvers.drop_list()
-            || edges.let_go()
-            || names.drop_sketch()
-            || resolvers.drop_sketch()
+            || self.names.drop_list()
+            || self.resolvers.drop_list()
+            || self.edges.let_go()
+            || self.names.drop_sketch()
+            || self.resolvers.drop_sketch()
             || !std::mem::take(&mut self.zone_name).is_empty()
     }
 }
@@ -376,10 +362,11 @@ impl Pane for Tally {
 impl PartialEq for Tally {
     fn eq(&self, other: &Self) -> bool {
         let bytes = |tally: &Self| {
-            let (mut sorted, mut out) = (tally.clone(), Vec::new());
-            sorted.count_waiting();
-            sorted.lists.sort();
-            sorted.encode(&mut Lists::default(), &mut out);
+            let (mut sorted, mut out) = (tally.settled().into_owned(), Vec::new());
+            sorted.names.sort();
+            sorted.resolvers.sort();
+            sorted.edges.sort();
+            sorted.encode(&mut out);
             out
         };
         bytes(self) == bytes(other)

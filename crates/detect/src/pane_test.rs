@@ -53,7 +53,7 @@ fn of(queries: &[Few]) -> Tally {
 
 fn encoded(tally: &Tally) -> Vec<u8> {
     let mut out = Vec::new();
-    tally.encode(&mut Lists::default(), &mut out);
+    tally.encode(&mut out);
     out
 }
 
@@ -176,7 +176,7 @@ fn a_part_of_the_names_is_estimated_within_its_standard_error() {
             let relative_name = format!("{run}-{number}{below}");
             tally.add(&Asked { relative_name: &relative_name, response_code, ..QUERY });
         }
-        let (kept, window) = (tally.lists.names.sample().len() as f64, tally.window());
+        let (kept, window) = (tally.names.sample().len() as f64, tally.window());
         let expected = window.distinct_names as f64 / 4.0;
         let standard = 1.0 / (kept / 4.0).sqrt();
         let suffix =

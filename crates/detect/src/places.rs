@@ -39,23 +39,6 @@ impl Places {
         self.slots[slot] = place as u16 + 1;
     }
 
-    /// Where `hash` stands, or `next`, where it is put because it did not: `hash_of` must tell `hash` there, so that nothing
-    /// branches on which of the two it is. There must have been room for one more.
-    #[inline]
-    pub(crate) fn find_or_put(&mut self, hash: u64, next: usize, hash_of: impl Fn(usize) -> u64) -> usize {
-        let mask = self.slots.len() - 1;
-        let mut at = (hash >> 32) as usize & mask;
-        loop {
-            let slot = usize::from(self.slots[at]);
-            let place = if slot == 0 { next } else { slot - 1 };
-            if hash_of(place) == hash {
-                self.slots[at] = place as u16 + 1;
-                return place;
-            }
-            at = (at + 1) & mask;
-        }
-    }
-
     /// Makes room for a list of `length` in all, of which there are the first `hashes`.
     #[inline]
     pub(crate) fn make_room(&mut self, length: usize, hashes: impl ExactSizeIterator<Item = u64>) {
@@ -66,14 +49,14 @@ impl Places {
 
     #[cold]
     fn grow(&mut self, length: usize, hashes: impl ExactSizeIterator<Item = u64>) {
-        self.slots.clear();
-        self.slots.resize((2 * length).next_power_of_two().max(SLOTS_FIRST), 0);
+        self.slots = vec![0; (2 * length).next_power_of_two().max(SLOTS_FIRST)];
         self.put_all(hashes);
     }
 
-    /// Forgets all places, and learns those of a list that will have at most `length`.
-    pub(crate) fn replace(&mut self, length: usize, hashes: impl ExactSizeIterator<Item = u64>) {
-        self.grow(length, hashes);
+    /// Forgets all places, and learns those of a list that fits in the room there is.
+    pub(crate) fn replace(&mut self, hashes: impl ExactSizeIterator<Item = u64>) {
+        self.slots.fill(0);
+        self.put_all(hashes);
     }
 
     fn put_all(&mut self, hashes: impl ExactSizeIterator<Item = u64>) {
@@ -111,7 +94,7 @@ mod tests {
             }
             for length in [list.len(), kept.min(list.len())] {
                 let left = list.split_off(length);
-                places.replace(list.len(), list.iter().copied());
+                places.replace(list.iter().copied());
                 for (place, hash) in list.iter().enumerate() {
                     prop_assert_eq!(places.find(*hash, |place| list[place]).ok(), Some(place));
                 }

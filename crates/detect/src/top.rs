@@ -12,7 +12,7 @@
 mod wire;
 
 use crate::places::{Places, Vacant};
-use crate::wire::{put_head, put_short};
+use crate::wire::put_short;
 pub(crate) use wire::{put_hashed, take_hashed};
 
 /// A name kept longer than this is cut for show; it stays apart from others by its hash. The longest name on the wire
@@ -40,7 +40,7 @@ pub struct Top {
     scratch: Vec<u64>,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 struct Counter {
     hash: u64,
     count: u64,
@@ -56,14 +56,6 @@ pub(crate) struct Named<'a> {
     pub(crate) hash: u64,
     pub(crate) bytes: &'a [u8],
     pub(crate) count: u64,
-    pub(crate) mark: bool,
-}
-
-/// One of a list that is to be counted, and its number there.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Hashed {
-    pub(crate) number: u32,
-    pub(crate) hash: u64,
     pub(crate) mark: bool,
 }
 
@@ -144,40 +136,6 @@ impl Top {
         }
     }
 
-    /// Counts as many of these as there is room for if all are new, and tells how many. `text` is what follows from the text of
-    /// a number on, and its length.
-    pub(crate) fn add_all<'a>(
-        &mut self,
-        hashed: &mut impl Iterator<Item = Hashed>,
-        text: impl Fn(usize) -> (&'a [u8], usize),
-    ) -> usize {
-        let known = self.counters.len();
-        let most = hashed.size_hint().1.map_or(self.room(), |most| most.min(self.room()));
-        self.places.make_room(known + most, self.counters.iter().map(|counter| counter.hash));
-        self.counters.resize(known + most, Counter::default());
-        let (mut length, mut taken) = (known, 0);
-        for Hashed { number, hash, mark } in hashed.take(most) {
-            self.counters[length].hash = hash;
-            let place = self.places.find_or_put(hash, length, |at| self.counters[at].hash);
-            let is_new = place == length;
-            let counter = &mut self.counters[place];
-            counter.count += 1;
-            counter.mark |= mark;
-            // Its text follows below: whether one is new is as good as random, so nothing branches on it here.
-            counter.text_at = if is_new { number } else { counter.text_at };
-            length += usize::from(is_new);
-            taken += 1;
-        }
-        self.counters.truncate(length);
-        self.text.reserve((length - known) * FIRST_TEXT_BYTES);
-        for counter in &mut self.counters[known..] {
-            let (from, bytes) = text(counter.text_at as usize);
-            (counter.text_at, counter.text_bytes) = (self.text.len() as u32, bytes as u8);
-            put_head(&mut self.text, from, bytes);
-        }
-        taken
-    }
-
     /// Counts at most 255 bytes that are not counted yet.
     pub(crate) fn add_new(&mut self, hash: u64, bytes: &[u8], count: u64, mark: Mark) {
         if self.is_full() {
@@ -188,7 +146,7 @@ impl Top {
 
     /// Makes room for so many more, as far as there may be.
     pub(crate) fn reserve(&mut self, more: usize) {
-        let more = more.min(self.room());
+        let more = more.min(self.limit().saturating_sub(self.counters.len()));
         if more <= self.counters.capacity() - self.counters.len() {
             return;
         }
@@ -212,9 +170,9 @@ impl Top {
         self.counters.len() >= self.limit()
     }
 
-    /// How many more can be counted, all of them exactly.
-    pub(crate) fn room(&self) -> usize {
-        self.limit().saturating_sub(self.counters.len())
+    /// Whether so many more can be counted, all of them exactly.
+    pub(crate) fn has_room(&self, more: usize) -> bool {
+        self.counters.len() + more <= self.limit()
     }
 
     fn limit(&self) -> usize {
@@ -268,7 +226,7 @@ impl Top {
     /// Forgets everything and keeps the memory.
     pub fn clear(&mut self) {
         self.counters.clear();
-        self.places.replace(0, [].into_iter());
+        self.places.replace([].into_iter());
         self.text.clear();
         self.error = 0;
     }
@@ -354,8 +312,7 @@ impl Top {
         text.truncate(text_end);
         // What the exact beginning took is not needed again.
         text.shrink_to(2 * self.kept * NAME_BYTES_MAX);
-        counters.shrink_to(2 * self.kept);
-        self.places.replace(2 * self.kept, self.counters.iter().map(|counter| counter.hash));
+        self.places.replace(self.counters.iter().map(|counter| counter.hash));
     }
 }
 
@@ -412,46 +369,6 @@ mod tests {
             check(&one, &truth, kept as u64)?;
             back.merge(&{ let mut again = Top::new(kept); left.iter().for_each(|number| add(&mut again, &format!("n{}", number * number / 40))); again });
             prop_assert_eq!(one.names(), back.names());
-        }
-    }
-
-    fn add_each(top: &mut Top, names: &[(String, bool)]) {
-        for (name, mark) in names {
-            top.add_once(stable_hash(5, name.as_bytes()), name.as_bytes(), Mark(*mark));
-        }
-    }
-
-    /// How many were taken. Each text is followed by others, as where many wait.
-    fn add_in_one_go(top: &mut Top, names: &[(String, bool)]) -> usize {
-        let text: String = names.iter().map(|(name, _)| name.as_str()).collect();
-        let start = |number: usize| names[..number].iter().map(|(name, _)| name.len()).sum::<usize>();
-        let hashed = names.iter().zip(0..);
-        let mut hashed =
-            hashed.map(|((name, mark), number)| Hashed { number, hash: stable_hash(5, name.as_bytes()), mark: *mark });
-        let mut go = || top.add_all(&mut hashed, |number| (&text.as_bytes()[start(number)..], names[number].0.len()));
-        std::iter::from_fn(|| Some(go()).filter(|taken| *taken > 0)).sum()
-    }
-
-    fn marked() -> impl Strategy<Value = Vec<(String, bool)>> {
-        let name = (0_usize..150).prop_map(|number| format!("{number}.{}", "x".repeat(number)));
-        proptest::collection::vec((name, any::<bool>()), 0..300)
-    }
-
-    proptest! {
-        #[test]
-        fn many_are_counted_in_one_go_as_they_are_one_by_one(before in marked(), names in marked()) {
-            let mut one_by_one = Top::exact_up_to(8, 64);
-            add_each(&mut one_by_one, &before[..before.len() / 4]);
-            let mut in_one_go = one_by_one.clone();
-            let taken = add_in_one_go(&mut in_one_go, &names);
-            prop_assert!(taken == names.len() || in_one_go.is_full());
-            add_each(&mut one_by_one, &names[..taken]);
-            let bytes = |top: &Top| {
-                let mut out = Vec::new();
-                top.encode(&mut out, |_| None);
-                out
-            };
-            prop_assert_eq!(bytes(&in_one_go), bytes(&one_by_one));
         }
     }
 

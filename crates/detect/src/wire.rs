@@ -47,21 +47,6 @@ pub(crate) fn put_short(out: &mut Vec<u8>, text: &[u8]) {
     }
 }
 
-/// Appends the first `length` bytes of `from`. What follows them is there as a rule: so many are copied that nothing depends on
-/// the length, and what is too much is taken back.
-#[inline]
-pub(crate) fn put_head(out: &mut Vec<u8>, from: &[u8], length: usize) {
-    const AT_ONCE: usize = 32;
-    match from.first_chunk::<AT_ONCE>() {
-        Some(chunk) if length <= AT_ONCE => {
-            let end = out.len() + length;
-            out.extend_from_slice(chunk);
-            out.truncate(end);
-        }
-        _ => out.extend_from_slice(&from[..length]),
-    }
-}
-
 #[inline]
 fn put_halves<const N: usize>(out: &mut Vec<u8>, text: &[u8]) {
     if let (Some(first), Some(last)) = (text.first_chunk::<N>(), text.last_chunk::<N>()) {
@@ -228,18 +213,6 @@ mod tests {
                 let mut input = Input::new(&bytes);
                 while !input.is_empty() && read(&mut input) {}
             }
-        }
-    }
-
-    #[test]
-    fn a_text_is_appended_whatever_follows_it() {
-        let text: Vec<u8> = (0..80).collect();
-        for (length, all) in (0..=40).flat_map(|length| (length..=80).map(move |all| (length, all))) {
-            let (mut head, mut short) = (vec![7], vec![7]);
-            put_head(&mut head, &text[..all], length);
-            put_short(&mut short, &text[..length]);
-            let expected = [&[7], &text[..length]].concat();
-            assert_eq!((&head, &short), (&expected, &expected), "{length} of {all}");
         }
     }
 

@@ -6,7 +6,7 @@
 
 use super::SEED;
 use super::sample::{Kept, Sample};
-use crate::top::{Hashed, Mark, Met, Named};
+use crate::top::{Mark, Met, Named};
 use crate::wire::Input;
 use crate::{HyperLogLog, Top, TopName, stable_hash};
 use std::collections::BTreeMap;
@@ -15,8 +15,6 @@ use std::collections::BTreeMap;
 pub(super) const NAMES_MAX: usize = 128;
 /// The same of addresses, which are short: in ten seconds most zones hear no more resolvers from one shard.
 pub(super) const ADDRESSES_MAX: usize = 256;
-/// So many are counted sooner one by one than in one go.
-const FEW: usize = 8;
 
 /// What is known of those that are many.
 pub(super) trait Sketches: Default {
@@ -50,20 +48,6 @@ impl<S: Sketches> Counted<S> {
         }
     }
 
-    /// Counts these, each once. `text` is what follows from the text of a number on, and its length.
-    pub(super) fn add_all<'a>(
-        &mut self,
-        mut hashed: impl Iterator<Item = Hashed>,
-        text: impl Fn(usize) -> (&'a [u8], usize),
-    ) {
-        // Each go leaves less room than the one before.
-        while self.sketches.is_none() && self.top.room() >= FEW && self.top.add_all(&mut hashed, &text) > 0 {}
-        for Hashed { number, hash, mark } in hashed {
-            let (from, bytes) = text(number as usize);
-            self.add(hash, &from[..bytes], Mark(mark));
-        }
-    }
-
     fn add_rare(&mut self, met: Met, hash: u64, bytes: &[u8], mark: Mark) {
         if met == Met::Full {
             self.spill();
@@ -77,12 +61,6 @@ impl<S: Sketches> Counted<S> {
         }
     }
 
-    /// Forgets everything, and keeps the memory of what is counted.
-    pub(super) fn clear(&mut self) {
-        self.top.clear();
-        self.sketches = None;
-    }
-
     /// Lets sketches take over.
     pub(super) fn spill(&mut self) {
         if self.sketches.is_none() {
@@ -92,7 +70,7 @@ impl<S: Sketches> Counted<S> {
 
     /// How many sketches it takes to count so many more: 1 if they may become many.
     pub(super) fn may_spill(&self, more: usize) -> usize {
-        usize::from(self.sketches.is_none() && self.top.room() < more)
+        usize::from(self.sketches.is_none() && !self.top.has_room(more))
     }
 
     fn sketches_of(top: &Top) -> S {
@@ -245,7 +223,7 @@ impl Sketches for OfAddresses {
 
     fn count(&mut self, octets: &[u8], times: u64) {
         let network = network_of(octets);
-        self.networks.add_bytes(stable_hash(SEED, network), network, times);
+        self.networks.add_bytes(hash_octets(network), network, times);
     }
 
     fn merge(&mut self, other: &Self) {
@@ -326,6 +304,15 @@ impl Counted<OfAddresses> {
 /// Networks without a count yet. Few addresses are of few networks, so no list is made from addresses that lacks one.
 fn networks() -> Top {
     Top::exact_up_to(super::ADDRESSES_KEPT, ADDRESSES_MAX)
+}
+
+/// The hash of an address or network, whose few lengths the compiler knows.
+#[inline]
+pub(super) fn hash_octets(octets: &[u8]) -> u64 {
+    match octets.first_chunk::<4>() {
+        Some(four) if octets.len() == 4 => stable_hash(SEED, four),
+        _ => stable_hash(SEED, octets),
+    }
 }
 
 /// The first 16 bits of an IPv4 address, the first 32 of an IPv6 address: what networks are given out in, near enough, and a

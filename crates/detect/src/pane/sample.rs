@@ -100,7 +100,7 @@ impl Sample {
             true
         });
         text.truncate(text_end);
-        self.places.replace(NAMES_MAX, self.entries.iter().map(|entry| entry.hash));
+        self.places.replace(self.entries.iter().map(|entry| entry.hash));
     }
 
     pub(super) fn merge(&mut self, other: &Self) {
@@ -137,7 +137,7 @@ impl Sample {
         put_number(out, self.entries.len() as u64);
         for entry in &self.entries {
             put_number(out, u64::from(entry.text_bytes) << 1 | u64::from(entry.nxdomain));
-            put_hashed(out, entry.hash, &self.text[entry.text_at.into()..], entry.text_bytes.into());
+            put_hashed(out, entry.hash, self.text_of(entry));
         }
     }
 

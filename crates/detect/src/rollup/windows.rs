@@ -117,13 +117,12 @@ impl<P: Pane> Windows<P> {
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         put_time(out, self.closed_until_ms);
         put_number(out, self.open.len() as u64);
-        let mut spare = P::Spare::default();
         for (start_ms, zones) in &self.open {
             put_signed(out, *start_ms);
             put_number(out, zones.len() as u64);
             for (key, pane) in zones {
                 put_bytes(out, key.as_bytes());
-                pane.encode(&mut spare, out);
+                pane.encode(out);
             }
         }
         put_number(out, self.beside.len() as u64);

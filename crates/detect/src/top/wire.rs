@@ -1,8 +1,8 @@
 //! Counters on the wire, in the order they came. Texts that stand elsewhere in the same message are not written again.
 
-use super::{Counter, Mark, NAME_BYTES_MAX, Named, Top};
+use super::{Mark, NAME_BYTES_MAX, Named, Top};
 use crate::stable_hash;
-use crate::wire::{Input, put_head, put_number, put_two};
+use crate::wire::{Input, put_number, put_short, put_two};
 use std::cmp::Reverse;
 
 impl Top {
@@ -11,13 +11,13 @@ impl Top {
     pub(crate) fn encode(&self, out: &mut Vec<u8>, place: impl Fn(u64) -> Option<usize>) {
         put_number(out, self.error);
         put_number(out, self.counters.len() as u64);
-        for &Counter { hash, count, text_at, text_bytes, mark } in &self.counters {
+        for Named { hash, bytes, count, mark } in self.iter() {
             match place(hash) {
                 // The lowest bits are the mark, and what tells a place from a length.
                 Some(place) => put_two(out, count, (place as u64) << 2 | 2 | u64::from(mark)),
                 None => {
-                    put_two(out, count, u64::from(text_bytes) << 2 | u64::from(mark));
-                    put_hashed(out, hash, &self.text[text_at as usize..], text_bytes.into());
+                    put_two(out, count, (bytes.len() as u64) << 2 | u64::from(mark));
+                    put_hashed(out, hash, bytes);
                 }
             }
         }
@@ -59,10 +59,10 @@ impl Top {
     }
 }
 
-/// Appends the first bytes of `from`, a text that was hashed before it was cut, and the hash if it cannot be made of them again.
-pub(crate) fn put_hashed(out: &mut Vec<u8>, hash: u64, from: &[u8], length: usize) {
-    put_head(out, from, length);
-    if length == NAME_BYTES_MAX {
+/// Appends the bytes of a text that was hashed before it was cut, and the hash if it cannot be made of them again.
+pub(crate) fn put_hashed(out: &mut Vec<u8>, hash: u64, text: &[u8]) {
+    put_short(out, text);
+    if text.len() == NAME_BYTES_MAX {
         out.extend_from_slice(&hash.to_le_bytes());
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Window;
 use crate::message::Pane;
-use crate::pane::{Lists, Tally};
+use crate::pane::Tally;
 use crate::rollup::{Beside, Closed};
 use crate::wire::{Input, put_bytes, put_number, put_time};
 use std::collections::BTreeMap;
@@ -132,10 +132,9 @@ impl Open {
         out.push(u8::from(self.whole));
         out.extend_from_slice(&self.coverage.to_bits().to_be_bytes());
         put_number(out, self.zones.len() as u64);
-        let mut spare = Lists::default();
         for (key, (tally, beside)) in &self.zones {
             put_bytes(out, key.as_bytes());
-            tally.encode(&mut spare, out);
+            tally.encode(out);
             [beside.late, beside.future, beside.missed].into_iter().for_each(|count| put_number(out, count));
         }
     }

@@ -7,8 +7,6 @@ use detect::{Input, Pane};
 pub struct Ids(pub Vec<u64>);
 
 impl Pane for Ids {
-    type Spare = ();
-
     fn merge(&mut self, other: &Self) {
         self.0.extend(&other.0);
         self.0.sort_unstable();
@@ -22,7 +20,7 @@ impl Pane for Ids {
         4 + 8 * self.0.len()
     }
 
-    fn encode(&self, (): &mut (), out: &mut Vec<u8>) {
+    fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&(self.0.len() as u32).to_le_bytes());
         self.0.iter().for_each(|id| out.extend_from_slice(&id.to_le_bytes()));
     }
