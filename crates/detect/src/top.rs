@@ -203,19 +203,27 @@ impl Top {
         self.counters.len() + new.count() <= self.limit()
     }
 
-    /// The names asked most, first the one asked most, at most `k` of them; equals in the order of their text.
+    /// The names asked most, first the one asked most, at most `k` of them; of equals the shorter, then in the order of
+    /// their bytes.
     pub fn names(&self) -> Vec<TopName> {
         self.names_as(|bytes| String::from_utf8_lossy(bytes).into_owned())
     }
 
     /// The same where bytes are not text; `show` makes text of them.
     pub(crate) fn names_as(&self, show: impl Fn(&[u8]) -> String) -> Vec<TopName> {
+        let order = |left: &&Counter, right: &&Counter| {
+            let ranks = (right.count, left.text_bytes).cmp(&(left.count, right.text_bytes));
+            ranks.then_with(|| self.text_of(left).cmp(self.text_of(right)))
+        };
+        let mut most: Vec<&Counter> = self.counters.iter().collect();
+        if most.len() > self.kept {
+            most.select_nth_unstable_by(self.kept, order);
+            most.truncate(self.kept);
+        }
+        most.sort_unstable_by(order);
         let named =
             |counter: &Counter| TopName { name: show(self.text_of(counter)), count: counter.count, error: self.error };
-        let mut names: Vec<TopName> = self.counters.iter().map(named).collect();
-        names.sort_unstable_by(|left, right| right.count.cmp(&left.count).then_with(|| left.name.cmp(&right.name)));
-        names.truncate(self.kept);
-        names
+        most.into_iter().map(named).collect()
     }
 
     /// By how much any count may be short; a name that is not there was asked at most so often.

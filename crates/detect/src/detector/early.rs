@@ -6,6 +6,7 @@ use crate::Pane;
 use crate::pane::Tally;
 use crate::rollup::{Counted, Rollup};
 use crate::window::{LENGTHS_MS, Sums, Window};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -29,14 +30,16 @@ pub(super) fn grown(counted: &[Counted], state: &Rollup<Tally>, sums: &Sums) -> 
         // What was counted may have been closed since.
         let before = queries.checked_sub(more)?;
         (step(before) < step(queries)).then(|| {
-            let mut tally = closed.cloned().unwrap_or_default();
-            panes().for_each(|pane| tally.merge(pane));
+            let tally = closed.into_iter().chain(panes()).map(Cow::Borrowed).reduce(|mut sum, part| {
+                sum.to_mut().merge(&part);
+                sum
+            });
             Window {
                 zone_key: zone_key.clone(),
                 start_ms,
                 length_ms,
                 coverage: state.coverage(start_ms + length_ms),
-                ..tally.window()
+                ..tally.map(|tally| tally.window()).unwrap_or_default()
             }
         })
     });

@@ -9,7 +9,6 @@ use super::sample::{Kept, Sample};
 use crate::top::{Mark, Met, Named};
 use crate::wire::Input;
 use crate::{HyperLogLog, Top, TopName, stable_hash};
-use std::collections::BTreeMap;
 
 /// Different names that are all counted: with twice as many, hostile ones would double what a tally may hold.
 pub(super) const NAMES_MAX: usize = 128;
@@ -247,13 +246,11 @@ impl Counted<OfAddresses> {
         if let Some(many) = &self.sketches {
             return many.networks.names_as(super::suffixes::network);
         }
-        let mut counts: BTreeMap<&[u8], u64> = BTreeMap::new();
-        for named in self.top.iter() {
-            let count = counts.entry(network_of(named.bytes)).or_default();
-            *count = count.saturating_add(named.count);
-        }
         let mut networks = networks();
-        counts.into_iter().for_each(|(network, count)| networks.add_bytes(stable_hash(SEED, network), network, count));
+        for named in self.top.iter() {
+            let network = network_of(named.bytes);
+            networks.add_bytes(hash_octets(network), network, named.count);
+        }
         networks.names_as(super::suffixes::network)
     }
 

@@ -36,16 +36,20 @@ impl Suffixes {
         }
         let scale = distinct_names as f64 / sample.len() as f64;
         let scaled = |count: u64| (count as f64 * scale).round() as u64;
-        let mut all = Below::default();
+        let (mut all, mut zone) = (Below::default(), Below::default());
         let mut suffixes: BTreeMap<&[u8], Below> = BTreeMap::new();
         for kept in sample {
             all.add(kept.nxdomain, kept.name.len());
+            // The zone is above every name but its own, and most names have nothing else above them: no map is asked for it.
+            if !kept.name.is_empty() {
+                zone.add(kept.nxdomain, kept.name.len());
+            }
             for suffix in ancestors(kept.name) {
                 // Neither the suffix nor the dot before it.
-                let dot = usize::from(!suffix.is_empty());
-                suffixes.entry(suffix).or_default().add(kept.nxdomain, kept.name.len() - suffix.len() - dot);
+                suffixes.entry(suffix).or_default().add(kept.nxdomain, kept.name.len() - suffix.len() - 1);
             }
         }
+        suffixes.insert(&[], zone);
         let mut suffixes: Vec<(&[u8], Below)> = suffixes.into_iter().filter(|(_, below)| below.names > 1).collect();
         suffixes.sort_unstable_by_key(|(name, below)| (Reverse(below.names), *name));
         suffixes.truncate(SUFFIXES_MAX);
@@ -67,11 +71,10 @@ impl Below {
     }
 }
 
-/// The names above `name` inside the zone, the zone itself (empty) first.
+/// The names above `name` inside the zone, without the zone itself; the shortest first.
 fn ancestors(name: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let zone = (!name.is_empty()).then_some(&[][..]);
     let dots = name.iter().enumerate().rev().filter(|(_, byte)| **byte == b'.');
-    zone.into_iter().chain(dots.take(SUFFIX_LABELS_MAX).map(|(dot, _)| &name[dot + 1..]))
+    dots.take(SUFFIX_LABELS_MAX).map(|(dot, _)| &name[dot + 1..])
 }
 
 /// Quantiles of a histogram by length: the nearest rank.
@@ -114,12 +117,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_has_its_zone_and_the_names_between_above_it() {
+    fn a_name_has_the_names_between_it_and_its_zone_above_it() {
         let above = |name: &'static str| ancestors(name.as_bytes()).map(|name| std::str::from_utf8(name).unwrap());
         assert_eq!(above("").collect::<Vec<_>>(), Vec::<&str>::new());
-        assert_eq!(above("www").collect::<Vec<_>>(), [""]);
-        assert_eq!(above("a.b.cd").collect::<Vec<_>>(), ["", "cd", "b.cd"]);
-        assert_eq!(above("0.1.2.3.4.5.6.7.8.9").count(), 1 + SUFFIX_LABELS_MAX);
+        assert_eq!(above("www").collect::<Vec<_>>(), Vec::<&str>::new());
+        assert_eq!(above("a.b.cd").collect::<Vec<_>>(), ["cd", "b.cd"]);
+        assert_eq!(above("0.1.2.3.4.5.6.7.8.9").count(), SUFFIX_LABELS_MAX);
     }
 
     #[test]
