@@ -2,7 +2,7 @@
 //!
 //! Figures are lines `ratio NAME SET VALUE`. NAME is a stage (its speed by the limit's, which is 1.00) or
 //! `lean_vs_OPPONENT` (how many times as fast as the opponent we are) or `windows_cost` (what counting for windows adds to
-//! writing `ecs`, as a share of it). SET is one of `traffic::sets`. Lines that begin
+//! writing `ecs`, as a share of it; `windows_cost_scattered`: the same of an hour's queries in any order). SET is one of `traffic::sets`. Lines that begin
 //! with `time` are CPU nanoseconds an event, for information: they move with the machine. Arguments name the sets to
 //! run; without any all run.
 
@@ -16,7 +16,7 @@ use zonewatch_benches::limit::Limit;
 use zonewatch_benches::machine;
 use zonewatch_benches::opponents::{Failure, OPPONENTS, PayloadFiles};
 use zonewatch_benches::ordinary::Ordinary;
-use zonewatch_benches::ours::{Decode, Records, Windows};
+use zonewatch_benches::ours::{Decode, Epoch, Records, Windows};
 use zonewatch_benches::rounds::{self, Figure, Stage};
 
 /// Enough for a median that a busy neighbour does not move.
@@ -25,6 +25,8 @@ const ROUNDS: usize = 21;
 const OPPONENT_ROUNDS: usize = 5;
 /// The same payloads on every machine.
 const SEED: u64 = 1;
+const WITH_WINDOWS: &str = "ecs_with_windows";
+const WITH_SCATTERED: &str = "ecs_with_scattered_windows";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
@@ -68,8 +70,9 @@ fn bench(set: &Set) -> Result<(), String> {
         println!("time {name} {} {:.0}", set.name, nanoseconds(name));
         println!("ratio {name} {} {ratio:.3}", set.name);
     }
-    let cost = nanoseconds("ecs_with_windows") / nanoseconds("ecs") - 1.0;
-    println!("ratio windows_cost {} {cost:.3}", set.name);
+    for (name, stage) in [("windows_cost", WITH_WINDOWS), ("windows_cost_scattered", WITH_SCATTERED)] {
+        println!("ratio {name} {} {:.3}", set.name, nanoseconds(stage) / nanoseconds("ecs") - 1.0);
+    }
     println!("ratio lean_vs_ordinary {} {:.2}", set.name, nanoseconds("ordinary") / nanoseconds("lean"));
     against_others(set, nanoseconds("limit"), nanoseconds("lean"))
 }
@@ -77,7 +80,10 @@ fn bench(set: &Set) -> Result<(), String> {
 fn stages(set: &Set) -> Vec<Stage<'_>> {
     let payloads = &set.payloads;
     let (mut limit, mut decode, mut ordinary) = (Limit::default(), Decode::default(), Ordinary::default());
-    let mut windows = Windows::default();
+    let windows = |name, epoch| {
+        let mut windows = Windows::of(epoch);
+        Stage { name, expected: set.events, run: Box::new(move || windows.run(payloads)) }
+    };
     let records = |name, schema| {
         let mut records = Records::new(schema);
         Stage { name, expected: set.events, run: Box::new(move || records.run(payloads)) }
@@ -87,7 +93,8 @@ fn stages(set: &Set) -> Vec<Stage<'_>> {
         Stage { name: "decode", expected: set.events, run: Box::new(move || decode.run(payloads)) },
         records("lean", Schema::Lean),
         records("ecs", Schema::Ecs),
-        Stage { name: "ecs_with_windows", expected: set.events, run: Box::new(move || windows.run(payloads)) },
+        windows(WITH_WINDOWS, Epoch::Usual),
+        windows(WITH_SCATTERED, Epoch::Scattered),
         records("ocsf", Schema::Ocsf),
         // A program that stops at the first thing it does not expect has done nothing.
         Stage { name: "ordinary", expected: set.events, run: Box::new(move || ordinary.run(payloads).unwrap_or(0)) },

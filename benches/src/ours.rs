@@ -62,7 +62,25 @@ struct Write {
     lines: usize,
     rejects: usize,
     /// `None`: nobody wants windows.
-    summary: Option<Summary<Tally>>,
+    windows: Option<(Summary<Tally>, Epoch)>,
+}
+
+/// Which time an epoch's queries are of. The sets spread theirs over an hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Epoch {
+    /// Half a minute: what log streams send every few seconds, some of them late, read between two commits.
+    Usual,
+    /// All of the hour: hundreds of panes with few queries each, as no stream brings them.
+    Scattered,
+}
+
+impl Epoch {
+    fn time_ms(self, query: &Query<'_>) -> i64 {
+        match self {
+            Self::Usual => query.time_ms.rem_euclid(30_000),
+            Self::Scattered => query.time_ms,
+        }
+    }
 }
 
 /// What a record read from a stream comes with.
@@ -77,9 +95,10 @@ const PLACE: Place<'static> = Place {
 impl Visit for Write {
     fn query(&mut self, source: &Source<'_>, query: &Query<'_>) {
         let facts = self.enricher.enrich(source, query);
-        if let Some(summary) = &mut self.summary {
+        if let Some((summary, epoch)) = &mut self.windows {
             // Two seconds on the way, whenever the query was: none is late.
-            if let Some(tally) = summary.pane(facts.zone_key, query.time_ms, query.time_ms + 2_000) {
+            let time_ms = epoch.time_ms(query);
+            if let Some(tally) = summary.pane(facts.zone_key, time_ms, time_ms + 2_000) {
                 tally.add(&Asked::of(query, &facts));
             }
         }
@@ -97,7 +116,7 @@ impl Records {
     pub fn new(schema: Schema) -> Self {
         let enricher = Enricher::new(Arc::new(Reference::default()), 0x5eed);
         let writer = Writer::new(schema, schema != Schema::Lean);
-        let write = Write { enricher, writer, out: Vec::new(), lines: 0, rejects: 0, summary: None };
+        let write = Write { enricher, writer, out: Vec::new(), lines: 0, rejects: 0, windows: None };
         Self { decoder: Decoder::new(Limits::default()), write }
     }
 
@@ -122,20 +141,20 @@ impl Records {
 pub struct Windows {
     records: Records,
     constants: Constants,
-}
-
-impl Default for Windows {
-    fn default() -> Self {
-        Self { records: Records::new(Schema::Ecs), constants: Constants::default() }
-    }
+    epoch: Epoch,
 }
 
 impl Windows {
+    /// Of queries of this time.
+    pub fn of(epoch: Epoch) -> Self {
+        Self { records: Records::new(Schema::Ecs), constants: Constants::default(), epoch }
+    }
+
     /// Queries counted in messages that were encoded.
     pub fn run(&mut self, payloads: &[Vec<u8>]) -> usize {
-        self.records.write.summary = Some(Summary::new(self.constants));
+        self.records.write.windows = Some((Summary::new(self.constants), self.epoch));
         self.records.run(payloads);
-        let summary = self.records.write.summary.take().expect("it was just put there");
+        let (summary, _) = self.records.write.windows.take().expect("it was just put there");
         let messages = summary.messages(&header(self.constants));
         let panes = messages.iter().flat_map(|message| message.zones.values()).flat_map(|zone| zone.panes.values());
         let queries: u64 = panes.map(detect::Pane::count).sum();
