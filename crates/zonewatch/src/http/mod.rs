@@ -70,7 +70,7 @@ pub fn operations(exposition: Exposition, ready: Ready) -> Router {
 pub fn people(view: Arc<View>, fleet: Option<Arc<FleetViews>>, workers: Arc<FleetWorkers>, ready: Ready) -> Router {
     assets::routes()
         .merge(api::routes(Api { view, zones: fleet, workers, ready, events: Arc::default() }))
-        .fallback(|| async { nothing_here(&format!("/, /findings/, /map/, /fleet/, {}", api::PATHS)) })
+        .fallback(|| async { nothing_here(&format!("/, /zones/, /findings/, /map/, /fleet/, {}", api::PATHS)) })
 }
 
 const PLAIN: &str = "text/plain; charset=utf-8";

@@ -11,8 +11,11 @@ use serde_json::json;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
+
+/// `correct horse`, by the C library's crypt(3).
+pub(super) const ALICE: &str = "alice:$2y$10$abcdefghijklmnopqrstuu23JPZtHcGhwXSF41f93o/7vBdDut3Xu";
 
 pub(super) struct Served {
     pub(super) address: SocketAddr,
@@ -48,6 +51,12 @@ impl Served {
         // A refused request may be answered by a reset behind the answer.
         let _ = stream.read_to_end(&mut answer).await;
         String::from_utf8(answer).unwrap()
+    }
+
+    async fn connect_from(&self, address: &str) -> TcpStream {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(format!("{address}:0").parse().unwrap()).unwrap();
+        socket.connect(self.address).await.unwrap()
     }
 }
 
@@ -128,6 +137,10 @@ async fn the_page_is_our_own_files_under_a_strict_policy() {
     }
     let answer = served.ask("GET /api/v1/zones").await.to_ascii_lowercase();
     assert!(answer.contains("cache-control: no-store\r\n"), "what is said of zones is kept by nobody: {answer}");
+    let lost = served.ask("GET /nothing").await;
+    for page in ["/", "/zones/", "/findings/", "/map/", "/fleet/"] {
+        assert!(lost.contains(&format!(" {page},")), "who is lost is told of {page}: {lost}");
+    }
     for elsewhere in ["/assets/../mod.rs", "/assets/nothing.js", "/page.js", "/zones/example.com"] {
         assert!(served.ask(&format!("GET {elsewhere}")).await.starts_with("HTTP/1.1 404 "), "{elsewhere}");
     }

@@ -1,13 +1,12 @@
 //! Files and variables of secrets, sound and unsound.
 
 use super::*;
+use crate::http::tests::ALICE;
 use std::fs::Permissions;
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 /// `printf %s 0123456789abcdef0123456789abcdef | sha256sum`.
 const DIGITS: &str = "3eb1bd439947eb762998e566ccc2e099c791118b2f40579cc4f7da2b5061b7f9";
-/// `correct horse`, by the C library's crypt(3).
-pub(in crate::http) const ALICE: &str = "alice:$2y$10$abcdefghijklmnopqrstuu23JPZtHcGhwXSF41f93o/7vBdDut3Xu";
 
 /// A file of secrets that is removed with it.
 struct File(PathBuf);

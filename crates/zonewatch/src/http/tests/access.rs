@@ -8,8 +8,6 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 use std::time::Instant;
 
 const TOKEN: &str = "a-token-that-is-long-and-was-random";
-/// `correct horse`, by the C library's crypt(3).
-const ALICE: &str = "alice:$2y$10$abcdefghijklmnopqrstuu23JPZtHcGhwXSF41f93o/7vBdDut3Xu";
 
 async fn keyed() -> Served {
     let variables = [(TOKENS_VARIABLE, TOKEN), (USERS_VARIABLE, ALICE)];
@@ -18,7 +16,7 @@ async fn keyed() -> Served {
     start_behind(Guard::keyed(Keys::new(credentials)), people(view(), None, nobody(), ready())).await
 }
 
-fn basic(name: &str, password: &str) -> String {
+pub(super) fn basic(name: &str, password: &str) -> String {
     format!("Basic {}", BASE64.encode(format!("{name}:{password}")))
 }
 
@@ -89,15 +87,18 @@ async fn who_guesses_is_sent_away_and_who_is_known_is_not() {
     let _recording = metrics::set_default_local_recorder(&recorder);
     let served = keyed().await;
     assert!(served.ask_as("/", &basic("alice", "correct horse")).await.starts_with("HTTP/1.1 200 "));
+    let mut verified = Duration::ZERO;
     for guess in 0..10 {
+        let begun = Instant::now();
         // Alternately, so that the test does not wait for ten passwords.
         let shown = if guess % 5 == 0 { basic("alice", "guess") } else { format!("Bearer guess-{guess}") };
         assert!(served.ask_as("/", &shown).await.starts_with("HTTP/1.1 401 "), "{guess}");
+        verified = verified.max(begun.elapsed());
     }
     let begun = Instant::now();
     let answer = served.ask_as("/", &basic("mallory", "guess")).await;
     assert!(answer.starts_with("HTTP/1.1 429 ") && answer.contains("\r\nretry-after: "), "{answer}");
-    assert!(begun.elapsed() < Duration::from_millis(40), "nothing is verified any more");
+    assert!(begun.elapsed() < verified, "nothing is verified any more, which took {verified:?}");
     for known in [format!("Bearer {TOKEN}"), basic("alice", "correct horse")] {
         assert!(served.ask_as("/", &known).await.starts_with("HTTP/1.1 200 "), "the same address, and known");
     }
@@ -116,9 +117,6 @@ async fn a_password_costs_time_once() {
         assert!(served.ask_as("/", &right).await.starts_with("HTTP/1.1 200 "));
     }
     assert!(begun.elapsed() < first, "ten took {:?}, the first {first:?}", begun.elapsed());
-    // Its first 72 bytes are all that bcrypt looks at.
-    let long = format!("correct horse{}", "\0".repeat(100));
-    assert!(served.ask_as("/", &basic("alice", &long)).await.starts_with("HTTP/1.1 401 "));
 }
 
 #[tokio::test]
@@ -132,14 +130,12 @@ async fn many_logins_at_once_are_not_all_verified() {
     let answers = futures_util::future::join_all(logins).await;
     let busy = answers.iter().filter(|answer| answer.starts_with("HTTP/1.1 503 ")).count();
     let wrong = answers.iter().filter(|answer| answer.starts_with("HTTP/1.1 401 ")).count();
-    assert!(busy >= 20 && busy + wrong == 40, "{busy} were sent away and {wrong} were wrong");
+    assert!(busy >= 30 && busy + wrong == 40, "{busy} were sent away and {wrong} were wrong");
 }
 
 impl Served {
-    async fn ask_from(&self, address: &str, authorization: &str) -> String {
-        let socket = tokio::net::TcpSocket::new_v4().unwrap();
-        socket.bind(format!("{address}:0").parse().unwrap()).unwrap();
-        let mut stream = socket.connect(self.address).await.unwrap();
+    pub(super) async fn ask_from(&self, address: &str, authorization: &str) -> String {
+        let mut stream = self.connect_from(address).await;
         let head = format!("GET / HTTP/1.1\r\nHost: a\r\nAuthorization: {authorization}\r\nConnection: close\r\n\r\n");
         stream.write_all(head.as_bytes()).await.unwrap();
         let mut answer = String::new();

@@ -4,7 +4,6 @@ use super::access::{recorder, refusals};
 use super::*;
 use metrics_exporter_prometheus::PrometheusRecorder;
 use std::time::Instant;
-use tokio::net::TcpSocket;
 
 /// As in a worker, but nothing takes long.
 const QUICK: server::Limits = server::Limits {
@@ -19,12 +18,6 @@ const GET: &[u8] = b"GET /assets/icon.svg HTTP/1.1\r\nHost: localhost\r\n\r\n";
 
 async fn quick() -> Served {
     start_within(QUICK, Guard::open(), people(view(), None, nobody(), ready())).await
-}
-
-async fn connect_from(served: &Served, address: &str) -> TcpStream {
-    let socket = TcpSocket::new_v4().unwrap();
-    socket.bind(format!("{address}:0").parse().unwrap()).unwrap();
-    socket.connect(served.address).await.unwrap()
 }
 
 /// Whether a connection answers a request.
@@ -119,18 +112,18 @@ async fn one_address_leaves_places_for_the_others() {
     let served = start_within(limits, Guard::open(), people(view(), None, nobody(), ready())).await;
     let mut greedy = Vec::new();
     for _ in 0..20 {
-        greedy.push(connect_from(&served, "127.0.0.2").await);
+        greedy.push(served.connect_from("127.0.0.2").await);
     }
     let mut open = 0;
     for stream in &mut greedy {
         open += usize::from(answers(stream).await);
     }
     assert_eq!(open, 3, "of one address");
-    assert!(answers(&mut connect_from(&served, "127.0.0.3").await).await, "another address is served");
+    assert!(answers(&mut served.connect_from("127.0.0.3").await).await, "another address is served");
     assert_eq!(refusals(&recorder, "peer_connections"), 17);
     drop(greedy);
     for _ in 0..20 {
-        assert!(answers(&mut connect_from(&served, "127.0.0.2").await).await, "places are given back");
+        assert!(answers(&mut served.connect_from("127.0.0.2").await).await, "places are given back");
     }
 }
 
@@ -141,10 +134,10 @@ async fn when_all_places_are_taken_the_next_one_waits() {
     let served = start_within(QUICK, Guard::open(), people(view(), None, nobody(), ready())).await;
     let mut silent = Vec::new();
     for at in 0..6 {
-        silent.push(connect_from(&served, &format!("127.0.0.{}", 2 + at / 3)).await);
+        silent.push(served.connect_from(&format!("127.0.0.{}", 2 + at / 3)).await);
     }
     let begun = Instant::now();
-    assert!(answers(&mut connect_from(&served, "127.0.0.9").await).await);
+    assert!(answers(&mut served.connect_from("127.0.0.9").await).await);
     // The silent ones are cut meanwhile.
     assert!(begun.elapsed() > Duration::from_millis(100), "{:?}", begun.elapsed());
     assert!(refusals(&recorder, "connections") >= 1);
