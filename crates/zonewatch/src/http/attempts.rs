@@ -1,12 +1,12 @@
 //! How often a peer may show wrong credentials: a bucket of ten, and one more each six seconds.
 //!
 //! The memory is fixed, whatever addresses come: peers share the buckets of a table by a hash that nobody else can compute.
-//! So a stranger can keep a peer out by chance only, and who is known already is not asked.
+//! So a stranger can keep a peer out by chance only, and who is known there already is not asked.
 
 use super::peer::Peer;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// At 8 bytes each: 32 KiB.
@@ -30,10 +30,38 @@ impl Default for Attempts {
     }
 }
 
-impl Attempts {
+/// An attempt that is taken; whoever drops it gives it back.
+#[derive(Debug)]
+pub struct Attempt {
+    attempts: Arc<Attempts>,
+    peer: Peer,
+    is_spent: bool,
+}
+
+impl Attempt {
     /// Takes one attempt of this peer, on a stopwatch that is always the same; the error is how long there is none. What is
     /// taken before the credentials are looked at can't be spent twice by requests at the same time.
-    pub fn take(&self, peer: Peer, now: Duration) -> Result<(), Duration> {
+    pub fn take(attempts: &Arc<Attempts>, peer: Peer, now: Duration) -> Result<Self, Duration> {
+        attempts.take(peer, now)?;
+        Ok(Self { attempts: Arc::clone(attempts), peer, is_spent: false })
+    }
+
+    /// It is over: the credentials were wrong.
+    pub fn spend(mut self) {
+        self.is_spent = true;
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        if !self.is_spent {
+            self.attempts.give_back(self.peer);
+        }
+    }
+}
+
+impl Attempts {
+    fn take(&self, peer: Peer, now: Duration) -> Result<(), Duration> {
         let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
         let bucket = &mut full_at[self.bucket(peer)];
         let full = (*bucket).max(now) + PERIOD;
@@ -45,8 +73,7 @@ impl Attempts {
         Ok(())
     }
 
-    /// Gives it back: the credentials were right.
-    pub fn give_back(&self, peer: Peer) {
+    fn give_back(&self, peer: Peer) {
         let mut full_at = self.full_at.lock().unwrap_or_else(PoisonError::into_inner);
         let bucket = &mut full_at[self.bucket(peer)];
         *bucket = bucket.saturating_sub(PERIOD);

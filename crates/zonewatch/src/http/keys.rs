@@ -1,10 +1,10 @@
 //! Whether a caller has shown who they are.
 //!
-//! A right token, and a password that was right before, always pass, so that whoever guesses beside them keeps nobody out.
-//! Other passwords are slow to verify: one at a time, a few wait, the rest are sent away, and each peer may be wrong only so
-//! often.
+//! A right token, and a password that was right before from the same peer, always pass, so that whoever guesses beside them
+//! keeps nobody out. Other passwords are slow to verify: one at a time, a few wait, the rest are sent away, and each peer may be
+//! wrong only so often.
 
-use super::attempts::Attempts;
+use super::attempts::{Attempt, Attempts};
 use super::credentials::{Credentials, sha256};
 use super::peer::Peer;
 use super::refusal::Refusal;
@@ -31,7 +31,7 @@ const PASSWORD_BYTES_MAX: usize = 71;
 /// The keys of one listener.
 pub struct Keys {
     credentials: watch::Receiver<Arc<Credentials>>,
-    attempts: Attempts,
+    attempts: Arc<Attempts>,
     known: Arc<Known>,
     logins: Arc<Semaphore>,
     /// Whose password is verified: one at a time, since the cores are there for the worker's own work.
@@ -48,7 +48,7 @@ impl Keys {
     pub fn new(credentials: watch::Receiver<Arc<Credentials>>) -> Self {
         Self {
             credentials,
-            attempts: Attempts::default(),
+            attempts: Arc::default(),
             known: Arc::default(),
             logins: Arc::new(Semaphore::new(LOGINS_MAX)),
             turn: Arc::new(Semaphore::new(1)),
@@ -72,53 +72,71 @@ impl Keys {
         let shown = Shown::of(headers);
         match &shown {
             Some(Shown::Token(token)) if credentials.has_token(token) => return Ok(()),
-            Some(Shown::Password(name, password)) if self.is_known(&credentials, name, password) => return Ok(()),
+            Some(Shown::Password(name, password)) if self.is_known(&credentials, peer, name, password) => return Ok(()),
             _ => {}
         }
-        self.attempts.take(peer, self.started.elapsed()).map_err(|pause| {
+        let attempt = Attempt::take(&self.attempts, peer, self.started.elapsed()).map_err(|pause| {
             if self.told.is_due(self.started.elapsed()) {
                 warn!(%peer, "wrong credentials are shown too often; those who are known still pass");
             }
             (Refusal::Attempts, Some(pause))
         })?;
         if let Some(Shown::Password(name, password)) = shown
-            && self.verify(&credentials, name, password).await?
+            && password.len() <= PASSWORD_BYTES_MAX
+            && let Some((hash, exists)) = credentials.password_of(&name)
         {
-            self.attempts.give_back(peer);
-            return Ok(());
+            let login = Login { peer, hash: hash.to_owned(), exists, password };
+            return self.verify(login, attempt).await;
         }
+        attempt.spend();
         Err((Refusal::Credentials, None))
     }
 
-    fn is_known(&self, credentials: &Credentials, name: &str, password: &str) -> bool {
+    fn is_known(&self, credentials: &Credentials, peer: Peer, name: &str, password: &str) -> bool {
         let hash = credentials.password_of(name).filter(|(_, exists)| bool::from(*exists));
-        hash.is_some_and(|(hash, _)| self.known.has(hash, password))
+        hash.is_some_and(|(hash, _)| self.known.has(peer, hash, password))
     }
 
-    async fn verify(&self, credentials: &Credentials, name: String, password: String) -> Result<bool, Refused> {
-        let Some((hash, exists)) = credentials.password_of(&name) else { return Ok(false) };
-        if password.len() > PASSWORD_BYTES_MAX {
-            return Ok(false);
-        }
-        // Held to the end of the work, also if the caller goes away meanwhile.
-        let login = Arc::clone(&self.logins).try_acquire_owned();
-        let login = login.map_err(|_| (Refusal::Busy, Some(Duration::from_secs(5))))?;
+    /// Spends the attempt if the password is wrong, and only then: whoever is sent away, or goes while they wait, was not
+    /// told anything.
+    async fn verify(&self, login: Login, attempt: Attempt) -> Result<(), Refused> {
+        // Held to the end of the work, also if the caller goes away meanwhile: else a guess could be taken back.
+        let place = Arc::clone(&self.logins).try_acquire_owned();
+        let place = place.map_err(|_| (Refusal::Busy, Some(Duration::from_secs(5))))?;
         let turn = Arc::clone(&self.turn).acquire_owned().await.expect("the semaphore is never closed");
+        let known = Arc::clone(&self.known);
         // A page brings its files with it: the first one of them was verified meanwhile.
-        if self.is_known(credentials, &name, &password) {
-            return Ok(true);
+        if bool::from(login.exists) && known.has(login.peer, &login.hash, &login.password) {
+            return Ok(());
         }
-        let (hash, known) = (hash.to_owned(), Arc::clone(&self.known));
         let work = tokio::task::spawn_blocking(move || {
-            let is_right = bcrypt::verify(password.as_bytes(), &hash).unwrap_or(false);
-            let is_admitted = bool::from(Choice::from(u8::from(is_right)) & exists);
-            if is_admitted {
-                known.add(&hash, &password);
+            let is_right = login.is_right();
+            if is_right {
+                known.add(login.peer, &login.hash, &login.password);
+            } else {
+                attempt.spend();
             }
-            drop((login, turn));
-            is_admitted
+            drop((place, turn));
+            is_right
         });
-        Ok(work.await.expect("verifying does not panic"))
+        let is_right = work.await.expect("verifying does not panic");
+        is_right.then_some(()).ok_or((Refusal::Credentials, None))
+    }
+}
+
+/// A password to verify.
+struct Login {
+    peer: Peer,
+    hash: String,
+    /// Whether the hash is this user's; else it is another's, and the password is wrong whatever comes of it.
+    exists: Choice,
+    password: String,
+}
+
+impl Login {
+    fn is_right(&self) -> bool {
+        let is_right = bcrypt::verify(self.password.as_bytes(), &self.hash).unwrap_or(false);
+        (Choice::from(u8::from(is_right)) & self.exists).into()
     }
 }
 
@@ -148,7 +166,7 @@ impl Shown {
 }
 
 /// Passwords that were right, as salted hashes. The user's own hash is part of each: whoever is taken out of the file, or has
-/// another password, is known no longer.
+/// another password, is known no longer. So is the peer: else a guess without an attempt left would be answered if it is right.
 struct Known {
     salt: [u8; 32],
     hashes: Mutex<VecDeque<[u8; 32]>>,
@@ -166,19 +184,19 @@ impl Default for Known {
 }
 
 impl Known {
-    fn hash(&self, hash: &str, password: &str) -> [u8; 32] {
+    fn hash(&self, peer: Peer, hash: &str, password: &str) -> [u8; 32] {
         // A bcrypt hash always has 60 characters, so that the parts cannot run into each other.
-        sha256(&[&self.salt, hash.as_bytes(), password.as_bytes()].concat())
+        sha256(&[&self.salt[..], &peer.octets(), hash.as_bytes(), password.as_bytes()].concat())
     }
 
-    fn has(&self, hash: &str, password: &str) -> bool {
-        let shown = self.hash(hash, password);
+    fn has(&self, peer: Peer, hash: &str, password: &str) -> bool {
+        let shown = self.hash(peer, hash, password);
         let hashes = self.hashes.lock().unwrap_or_else(PoisonError::into_inner);
         hashes.iter().fold(Choice::from(0), |found, known| found | known.ct_eq(&shown)).into()
     }
 
-    fn add(&self, hash: &str, password: &str) {
-        let shown = self.hash(hash, password);
+    fn add(&self, peer: Peer, hash: &str, password: &str) {
+        let shown = self.hash(peer, hash, password);
         let mut hashes = self.hashes.lock().unwrap_or_else(PoisonError::into_inner);
         if hashes.len() == KNOWN_MAX {
             hashes.pop_front();

@@ -17,6 +17,14 @@ impl Peer {
             v4 @ IpAddr::V4(_) => v4,
         })
     }
+
+    /// Always as many bytes, which differ if peers do.
+    pub fn octets(self) -> [u8; 16] {
+        match self.0 {
+            IpAddr::V4(address) => address.to_ipv6_mapped().octets(),
+            IpAddr::V6(address) => address.octets(),
+        }
+    }
 }
 
 impl std::fmt::Display for Peer {

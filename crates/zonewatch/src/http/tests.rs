@@ -2,6 +2,7 @@
 
 mod access;
 mod limits;
+mod logins;
 
 use super::*;
 use crate::clock::Clock;
