@@ -42,6 +42,8 @@ pub struct Credentials {
     tokens: Vec<[u8; 32]>,
     /// A password is neither, so that trying has to be slow: bcrypt.
     users: BTreeMap<String, String>,
+    /// That of all users: a name that is none of theirs has to take as long as any.
+    cost: Option<u32>,
 }
 
 impl Sources {
@@ -166,6 +168,11 @@ impl Credentials {
         let parts: bcrypt::HashParts = hash.parse().map_err(|_| advice)?;
         if name.is_empty() || !COSTS.contains(&parts.get_cost()) {
             return Err(advice);
+        }
+        if self.cost.replace(parts.get_cost()).is_some_and(|cost| cost != parts.get_cost()) {
+            return Err(
+                "all users need the same cost, or how long an answer takes tells who there is: htpasswd -B -C 12",
+            );
         }
         if self.users.len() == USERS_MAX {
             return Err("there are 1,000 users at most");

@@ -61,6 +61,7 @@ fn what_is_wrong_is_told_by_place_and_never_repeated() {
     let cheap = ALICE.replace("$10$", "$05$");
     let dear = ALICE.replace("$10$", "$14$");
     let twice = format!("{ALICE}\n{ALICE}");
+    let mixed = format!("{ALICE}\n{}", ALICE.replace("alice", "bob").replace("$10$", "$12$"));
     for (tokens, users, says) in [
         (Some("hunter2hunter2"), None, "ZONEWATCH_HTTP_TOKENS, line 1: a token has 32 characters or more"),
         (Some("#\nhunter2 hunter2 hunter2 hunter2 hunter2"), None, "line 2: a token has 32"),
@@ -73,6 +74,7 @@ fn what_is_wrong_is_told_by_place_and_never_repeated() {
         (None, Some(&cheap), "of cost 10 to 13"),
         (None, Some(&dear), "of cost 10 to 13"),
         (None, Some(&twice), "line 2: this user is named twice"),
+        (None, Some(&mixed), "line 2: all users need the same cost"),
     ] {
         let fault = of_variables(tokens, users).load().err().unwrap_or_else(|| panic!("{tokens:?} {users:?}"));
         assert!(fault.contains(says), "{fault}");
@@ -109,6 +111,17 @@ fn a_file_that_others_may_read_or_change_is_noticed() {
         let http = Http { token_file: Some(file.0.clone()), ..Http::default() };
         assert_eq!(!Sources::new(&http, []).too_open().is_empty(), is_open, "{mode:o}");
     }
+}
+
+#[test]
+fn a_file_and_a_variable_have_users_of_one_cost() {
+    let bob = ALICE.replace("alice", "bob");
+    let file = File::new("costs", &bob.replace("$10$", "$12$"), 0o600);
+    let http = Http { users_file: Some(file.0.clone()), ..Http::default() };
+    let load = |users: &str| Sources::new(&http, [(USERS_VARIABLE.to_owned(), users.to_owned())]).load();
+    let fault = load(ALICE).err().expect("how long an answer takes would tell who is there");
+    assert!(fault.starts_with("ZONEWATCH_HTTP_USERS, line 1: ") && fault.ends_with("htpasswd -B -C 12"), "{fault}");
+    assert!(load(&ALICE.replace("$10$", "$12$")).is_ok());
 }
 
 #[tokio::test(start_paused = true)]
