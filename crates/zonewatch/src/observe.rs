@@ -272,6 +272,7 @@ impl Visit for Events<'_> {
     fn query(&mut self, source: &Source<'_>, query: &Query<'_>) {
         let observed = &mut *self.observed;
         let facts = self.enricher.enrich(source, query);
+        let original_bytes = query.original.as_bytes();
         // From here on nobody sees more of an address than is configured.
         let veiled = self.veil.as_mut().map(|veil| veil.over(query));
         let query = veiled.as_ref().unwrap_or(query);
@@ -320,7 +321,8 @@ impl Visit for Events<'_> {
                 event_id: query.event_id,
                 offset: 0,
                 form: BytesForm::Inflated,
-                bytes: query.original.as_bytes(),
+                // Withheld if something is veiled; it is their number that must be right.
+                bytes: original_bytes,
             };
             observed.counts.reject(reject.reason);
             quarantine::push(&mut observed.rejects, source, &self.place, &reject, self.settings.kept());
@@ -383,6 +385,29 @@ mod tests {
         assert_eq!(observe(&config, LINE.into()).records.count(), 1);
         config.records.response_codes = vec!["NXDOMAIN".into()];
         assert_eq!(observe(&config, LINE.into()).counts.left_out, [0, 0, 1, 0]);
+    }
+
+    #[test]
+    fn a_record_that_is_too_long_is_rejected_with_its_length_whatever_is_veiled() {
+        let answer = r#"{"Rdata":"192.0.2.1","Type":"A","Class":"IN"}"#;
+        let resolver = format!(
+            r#"{{"version":"1.100000","account_id":"111122223333","region":"us-east-1","vpc_id":"vpc-1","query_timestamp":"2026-11-22T10:00:00Z","query_name":"example.org.","query_type":"A","query_class":"IN","rcode":"NOERROR","answers":[{}],"srcaddr":"192.0.2.77","srcport":"36692","transport":"UDP","srcids":{{}}}}"#,
+            vec![answer; 20_000].join(",")
+        );
+        let mut config = Config::default();
+        for ipv4_prefix in [32, 24] {
+            config.privacy.ipv4_prefix = ipv4_prefix;
+            let observed = observe(&config, format!("{resolver}\n"));
+            assert_eq!(observed.counts.rejects[Reason::RecordTooLong as usize], 1);
+            let text = String::from_utf8(observed.rejects.text()).unwrap();
+            let lines = text.lines().map(|line| serde_json::from_str::<quarantine::Line<'_>>(line).unwrap());
+            let lines: Vec<_> = lines.collect();
+            let withheld: Vec<_> = lines.iter().map(|line| line.withheld_bytes).collect();
+            match ipv4_prefix {
+                24 => assert_eq!(withheld, [Some(resolver.len())]),
+                _ => assert!(withheld.len() > 1 && withheld.iter().all(Option::is_none), "all of it: {withheld:?}"),
+            }
+        }
     }
 
     #[test]
