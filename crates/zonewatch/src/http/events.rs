@@ -3,11 +3,11 @@
 //! What there is to tell is looked for once a second, by one connection for all, and only while there is one.
 
 use super::api::Api;
-use super::server::Stopping;
+use super::server::{Lifetime, Stopping};
 use super::{PLAIN, typed};
 use axum::Extension;
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::Stream;
@@ -19,7 +19,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep_until};
 
-/// Connections at once, a quarter of those of the listener: a page that finds no room asks now and then instead.
+/// Connections at once, an eighth of those of the listener: a page that finds no room asks now and then instead.
 const EVENTS_MAX: usize = 16;
 /// Between two events of a connection at least.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -27,8 +27,6 @@ const PERIOD: Duration = Duration::from_secs(1);
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// A page connects again after so long.
 const RETRY: Duration = Duration::from_secs(2);
-/// Connections end before the server would cut them off.
-const AGE_MAX: Duration = Duration::from_secs(240);
 
 /// Who is told, and what.
 pub struct Events {
@@ -64,23 +62,29 @@ struct Told {
 }
 
 /// Tells of changes until the page leaves, the server stops, or the connection is old.
-pub async fn events(State(api): State<Api>, Extension(stopping): Extension<Stopping>) -> Response {
+pub async fn events(
+    State(api): State<Api>,
+    Extension(stopping): Extension<Stopping>,
+    Extension(lifetime): Extension<Lifetime>,
+) -> Response {
     let Ok(room) = Arc::clone(&api.events.room).try_acquire_owned() else {
         let text = "too many pages are told of changes already; ask for the documents now and then instead\n";
         return (StatusCode::SERVICE_UNAVAILABLE, typed(PLAIN, text.to_owned())).into_response();
     };
-    let now = Instant::now();
-    let told = Told { api, stopping, ends: now + AGE_MAX, next: now, last: None, _room: room };
-    Sse::new(stream(told)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response()
+    let told = Told { api, stopping, ends: lifetime.stream_ends(), next: Instant::now(), last: None, _room: room };
+    let events = Sse::new(stream(told)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE));
+    // The next events come on a connection of their own, which is young.
+    ([(header::CONNECTION, "close"), (header::CACHE_CONTROL, "no-store")], events).into_response()
 }
 
 fn stream(told: Told) -> impl Stream<Item = Result<Event, Infallible>> {
     futures_util::stream::unfold(told, |mut told| async move {
-        let (mut stopping, ends) = (told.stopping.clone(), told.ends);
+        let (mut stopping, ends, is_first) = (told.stopping.clone(), told.ends, told.last.is_none());
         let event = tokio::select! {
             event = told.change() => event,
             () = stopping.stopped() => return None,
-            () = sleep_until(ends) => return None,
+            // Also a page on an old connection is told once.
+            () = sleep_until(ends), if !is_first => return None,
         };
         Some((Ok(event), told))
     })

@@ -5,7 +5,10 @@ use super::paced::Paced;
 use super::peer::Peer;
 use super::refusal::{Listener, Refusal};
 use axum::{Extension, Router};
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use std::collections::HashMap;
@@ -18,6 +21,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tracing::debug;
 
 /// What clients of one listener may hold.
@@ -73,6 +77,20 @@ impl Stopping {
     }
 }
 
+/// Tells an answer that has no end of its own how long its connection lives. Every request carries one.
+#[derive(Debug, Clone, Copy)]
+pub struct Lifetime {
+    begun: Instant,
+    age_max: Duration,
+}
+
+impl Lifetime {
+    /// When such an answer has to end, well before the server cuts the connection off.
+    pub fn stream_ends(self) -> Instant {
+        self.begun + self.age_max * 4 / 5
+    }
+}
+
 /// Serves until `stop` becomes true (or its sender is gone), and lets answers under way finish.
 pub async fn serve(listener: TcpListener, router: Router, guard: Guard, stop: watch::Receiver<bool>) {
     serve_within(Limits::default(), listener, router, guard, stop).await;
@@ -104,9 +122,9 @@ pub async fn serve_within(
                         Refusal::PeerConnections.count(whose);
                         continue;
                     };
-                    let (router, stopped) = (router.clone().layer(Extension(peer)), stopped.clone());
+                    let (router, stopped) = (router.clone(), stopped.clone());
                     connections.spawn(async move {
-                        if let Some(refusal) = connection(limits, stream, router, stopped).await {
+                        if let Some(refusal) = connection(limits, stream, peer, router, stopped).await {
                             refusal.count(whose);
                         }
                         drop(place);
@@ -130,6 +148,7 @@ pub async fn serve_within(
 async fn connection(
     limits: Limits,
     stream: TcpStream,
+    peer: Peer,
     router: Router,
     mut stop: watch::Receiver<bool>,
 ) -> Option<Refusal> {
@@ -141,7 +160,14 @@ async fn connection(
         .max_headers(HEADERS_MAX);
     let stream = Paced::new(stream, limits.standstill_max);
     let is_asking = stream.is_asking();
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)));
+    let lifetime = Lifetime { begun: Instant::now(), age_max: limits.age_max };
+    let routes = TowerToHyperService::new(router);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(lifetime);
+        routes.call(request)
+    });
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
     let ended = tokio::select! {
         ended = connection.as_mut() => Some(ended),
         () = tokio::time::sleep(limits.age_max) => None,

@@ -1,6 +1,7 @@
 //! Both listeners, asked over real sockets.
 
 mod access;
+mod age;
 mod limits;
 mod logins;
 
