@@ -72,11 +72,11 @@ refusals! {
     Malformed = "malformed";
     /// A head that does not come to its end.
     SlowHead = "slow_head";
-    /// An answer that is not taken.
+    /// An answer that stands still, or is not taken by the end of its connection.
     SlowReader = "slow_reader";
     /// One connection more than a peer may have.
     PeerConnections = "peer_connections";
-    /// All connections are in use: this one waits.
+    /// All connections were in use, so that whoever came next, if anybody did, had to wait.
     Connections = "connections";
 }
 

@@ -168,19 +168,16 @@ async fn connection(
         routes.call(request)
     });
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
-    let ended = tokio::select! {
-        ended = connection.as_mut() => Some(ended),
-        () = tokio::time::sleep(limits.age_max) => None,
+    let cut_off = tokio::select! {
+        ended = connection.as_mut() => return refusal(&ended.err()?, is_asking.load(Relaxed)),
+        () = tokio::time::sleep(limits.age_max) => Some(Refusal::SlowReader),
         () = told(&mut stop) => None,
     };
-    let ended = match ended {
-        Some(ended) => ended,
-        None => {
-            connection.as_mut().graceful_shutdown();
-            tokio::time::timeout(LAST_ANSWER_MAX, connection).await.unwrap_or(Ok(()))
-        }
-    };
-    refusal(&ended.err()?, is_asking.load(Relaxed))
+    connection.as_mut().graceful_shutdown();
+    match tokio::time::timeout(LAST_ANSWER_MAX, connection).await {
+        Ok(ended) => refusal(&ended.err()?, is_asking.load(Relaxed)),
+        Err(_) => cut_off,
+    }
 }
 
 /// What an error says about the client; one that goes away, or was only idle, is its own business.

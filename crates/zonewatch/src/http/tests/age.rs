@@ -33,6 +33,23 @@ async fn a_connection_ends_however_often_it_is_asked_on() {
 }
 
 #[tokio::test]
+async fn an_answer_that_is_not_taken_by_the_end_is_cut_and_counted() {
+    let recorder = recorder();
+    let _recording = metrics::set_default_local_recorder(&recorder);
+    // More than the system keeps for a connection.
+    let large = Router::new().route("/", get(|| async { "x".repeat(32 << 20) }));
+    let served = start_within(aging(Duration::from_millis(300)), Guard::open(), large).await;
+    let mut deaf = TcpStream::connect(served.address).await.unwrap();
+    deaf.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    let begun = Instant::now();
+    while refusals(&recorder, "slow_reader") == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(10), "it is still served, or counted nowhere");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(refusals(&recorder, "slow_reader"), 1);
+}
+
+#[tokio::test]
 async fn events_end_well_before_their_connection_is_cut() {
     let age_max = Duration::from_millis(2_500);
     let served = start_within(aging(age_max), Guard::open(), people(view(), None, nobody(), ready())).await;
