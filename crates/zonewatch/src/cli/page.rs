@@ -14,8 +14,10 @@ use std::time::Duration;
 /// One document may take so long, and be so large. A worker answers within seconds and in megabytes.
 const PATIENCE: Duration = Duration::from_secs(10);
 const ANSWER_BYTES_MAX: u64 = 64 << 20;
-/// The longest name of a file that every file system takes.
-const FILE_NAME_BYTES_MAX: usize = 255;
+/// What a file is called while it is written.
+const PART: &str = "~part";
+/// The longest name of a file that every file system takes is 255 bytes, also while it is written.
+const FILE_NAME_BYTES_MAX: usize = 255 - PART.len();
 
 const EXAMPLES: &str = "\
 Documents are asked of a running worker or demo and become files below api/v1/ that end in .json. Any web server can serve the
@@ -279,7 +281,7 @@ fn write(place: &Path, bytes: &[u8]) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("write {}: {error}", place.display());
     fs::create_dir_all(place.parent().expect("every file is below the folder")).map_err(failed)?;
     let mut beside = place.as_os_str().to_owned();
-    beside.push("~part");
+    beside.push(PART);
     fs::write(&beside, bytes).and_then(|()| fs::rename(&beside, place)).map_err(failed)
 }
 

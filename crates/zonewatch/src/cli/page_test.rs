@@ -107,6 +107,22 @@ fn a_name_longer_than_a_files_is_left_out_and_counted() {
 }
 
 #[test]
+fn the_longest_name_of_a_file_can_be_written_and_one_byte_more_is_left_out() {
+    let folder = folder("longest");
+    let [longest, longer]: [&'static str; 2] = [250, 251].map(|bytes| &*"a".repeat(bytes - ".json".len()).leak());
+    let document = json!({ "version": 1 });
+    let documents = BTreeMap::from([
+        ("zones", zones(&[longest, longer])),
+        (format!("zones/{longest}").leak(), document.clone()),
+        (format!("zones/{longer}").leak(), document),
+    ]);
+    let copied = copy(&folder, &worker(documents, None)).unwrap();
+    assert_eq!((copied.zones, copied.unnamed), (1, 1));
+    assert!(folder.join(format!("api/v1/zones/{longest}.json")).is_file());
+    fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
 fn what_can_not_be_copied_is_said_and_leaves_the_last_copy() {
     let folder = folder("refused");
     let args =
