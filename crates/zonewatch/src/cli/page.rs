@@ -223,9 +223,11 @@ fn encoded(text: &str, sign: char) -> String {
     out
 }
 
-/// A page that knows that it is a copy: documents are files, and nobody tells of changes.
+/// A page that knows that it is a copy: documents are files, and nobody tells of changes. It may be below any path, so what a
+/// worker has at its root is beside the page.
 fn marked(page: &str) -> String {
-    let page = page.replacen("<html lang=\"en\">", "<html lang=\"en\" data-copy>", 1);
+    let page =
+        page.replacen("<html lang=\"en\">", "<html lang=\"en\" data-copy>", 1).replace("href=\"/\"", "href=\"./\"");
     ["zones", "findings", "edges", "fleet"]
         .iter()
         .fold(page, |page, name| page.replace(&format!("api/v1/{name}\""), &format!("api/v1/{name}.json\"")))

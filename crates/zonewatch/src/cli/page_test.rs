@@ -68,6 +68,10 @@ fn a_copy_has_every_page_and_every_document() {
     let page = read("findings/index.html");
     assert!(page.contains("<html lang=\"en\" data-copy>") && page.contains("\"../api/v1/zones.json\""), "{page}");
     assert!(!page.contains("api/v1/zones\""), "{page}");
+    for page in assets::ALL.iter().filter(|asset| asset.path.ends_with(".html")).map(|asset| read(asset.path)) {
+        assert!(!page.contains("=\"/"), "a copy below a path must not lead out of it: {page}");
+    }
+    assert!(read("404.html").contains("<a href=\"./\">the overview</a>"));
     assert_eq!(
         read("assets/live.js").as_bytes(),
         assets::ALL.iter().find(|asset| asset.path == "assets/live.js").unwrap().bytes
