@@ -242,18 +242,29 @@ fn state(wanted: Wanted, flow: &Flow, prices: &Prices) -> Vec<Item> {
     let [writes, reads] = [writes, reads].map(|units| units * MONTH_HOURS / 1e6);
     let units = prices.of("table_writes", writes) + prices.of("table_reads", reads);
 
-    let snapshot = wanted.zones / rollup_shards * measured::SNAPSHOT_BYTES;
-    let period = (snapshot / measured::SNAPSHOT_BYTES_A_SECOND).max(measured::SNAPSHOT_SECS);
-    let versions = |period: f64| 1.0 + deployed::VERSION_DAYS * DAY_SECS / period;
-    let stored = wanted.zones
-        * (measured::SNAPSHOT_BYTES * versions(period) + measured::VIEW_BYTES * versions(measured::VIEW_SECS))
-        / GIB;
-    let puts = rollup_shards * MONTH_SECS * (1.0 / period + 1.0 / measured::VIEW_SECS) / 1e3;
-    let objects = prices.of("object_storage", stored) + prices.of("object_puts", puts);
+    let [stored, puts] = objects(wanted, rollup_shards);
+    let kept = prices.of("object_storage", stored) + prices.of("object_puts", puts);
     vec![
         item("DynamoDB, leases and beats", writes + reads, "million units", units),
-        item("S3, snapshots and views with 3 days of versions", stored, "GB", objects),
+        item("S3, snapshots, views and histories of 3 days", stored, "GB", kept),
     ]
+}
+
+/// Snapshots, views and the histories that go with these: GB that lie there with their versions, and thousands of puts.
+fn objects(wanted: Wanted, rollup_shards: f64) -> [f64; 2] {
+    let zones = wanted.zones / rollup_shards;
+    // What many zones have is put no faster than so many bytes a second.
+    let period =
+        |zone_bytes: f64, bytes_a_second: f64, seconds: f64| (zones * zone_bytes / bytes_a_second).max(seconds);
+    let snapshots = period(measured::SNAPSHOT_BYTES, measured::SNAPSHOT_BYTES_A_SECOND, measured::SNAPSHOT_SECS);
+    let histories = period(measured::HISTORY_BYTES, measured::HISTORY_BYTES_A_SECOND, measured::HISTORY_SECS);
+    let parts = (zones / measured::HISTORY_ZONES).ceil();
+    let versions = |period: f64| 1.0 + deployed::VERSION_DAYS * DAY_SECS / period;
+    let stored = measured::SNAPSHOT_BYTES * versions(snapshots)
+        + measured::VIEW_BYTES * versions(measured::VIEW_SECS)
+        + measured::HISTORY_BYTES * versions(histories);
+    let puts = 1.0 / snapshots + 1.0 / measured::VIEW_SECS + parts / histories;
+    [wanted.zones * stored / GIB, rollup_shards * MONTH_SECS * puts / 1e3]
 }
 
 fn out(flow: &Flow, prices: &Prices) -> Vec<Item> {

@@ -61,6 +61,34 @@ fn a_fleet_that_would_need_more_rollup_shards_than_key_groups_is_not_priced() {
 }
 
 #[test]
+fn histories_are_kept_and_put_as_often_as_their_size_allows() {
+    // Ten zones: 0.45 MB each minute, for three days. A shard's 2,500: ten objects of 112.5 MB together, each 429 s.
+    for (zones, shards, histories, puts) in
+        [(10.0, 1.0, 0.45e6 * 4_321.0, 1.0 / 60.0), (1e4, 4.0, 4.0 * 112.5e6 * 604.98, 4.0 * 10.0 / 429.15)]
+    {
+        let wanted = wanted(1e6, zones, 0);
+        let [stored, thousands] = objects(wanted, shards);
+        let snapshot = zones / shards * measured::SNAPSHOT_BYTES;
+        let every = (snapshot / measured::SNAPSHOT_BYTES_A_SECOND).max(60.0);
+        let others = snapshot * (1.0 + 259_200.0 / every) + zones / shards * measured::VIEW_BYTES * 25_921.0;
+        assert!(((stored * GIB - shards * others) / histories - 1.0).abs() < 1e-3, "{zones}: {stored}");
+        let other_puts = shards * (1.0 / every + 0.1);
+        assert!(((thousands * 1e3 / MONTH_SECS - other_puts) / puts - 1.0).abs() < 1e-3, "{zones}: {thousands}");
+    }
+}
+
+#[test]
+fn what_is_put_and_how_often_is_as_the_code_has_it() {
+    let read = |file: &str| std::fs::read_to_string(format!("{}/src/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let stated = format!("const ZONES_A_PART: usize = {};", measured::HISTORY_ZONES);
+    assert!(read("zone_views/document.rs").contains(&stated), "{stated}");
+    let stated = format!("const HISTORY_BYTES_A_SECOND: usize = {} << 10;", measured::HISTORY_BYTES_A_SECOND / 1_024.0);
+    assert!(read("fleet_views.rs").contains(&stated), "{stated}");
+    let stated = format!("const PERIOD: Duration = Duration::from_secs({});", measured::VIEW_SECS);
+    assert!(read("fleet_views.rs").contains(&stated), "{stated}");
+}
+
+#[test]
 fn the_deployment_is_terraforms_with_its_defaults() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/terraform");
     let read = |file: &str| std::fs::read_to_string(root.join(file)).unwrap();

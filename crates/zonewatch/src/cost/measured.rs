@@ -76,6 +76,14 @@ pub const SNAPSHOT_BYTES: f64 = 17_500.0 + 248_000.0;
 pub const MEMORY_BYTES: f64 = 400_000.0;
 /// A zone in the view that other workers show: an hour of minutes, no finding.
 pub const VIEW_BYTES: f64 = 2_400.0;
+/// A zone in the histories: an hour of every signal by minutes (README, "What windows cost").
+pub const HISTORY_BYTES: f64 = 45_000.0;
+/// Zones in an object of them (`zone_views/document.rs`).
+pub const HISTORY_ZONES: f64 = 256.0;
+/// Histories are put each minute, those of many zones no faster than this a second (`fleet_views.rs`).
+pub const HISTORY_SECS: f64 = 60.0;
+/// See [`HISTORY_SECS`].
+pub const HISTORY_BYTES_A_SECOND: f64 = (256_u32 << 10) as f64;
 /// A snapshot is stored each minute, a larger one no faster than this a second (`rollup_task.rs`).
 pub const SNAPSHOT_SECS: f64 = 60.0;
 /// See [`SNAPSHOT_SECS`].
