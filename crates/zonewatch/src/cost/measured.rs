@@ -31,7 +31,7 @@ const fn weight(rate: f64, weights: [f64; 6]) -> Weight {
 
 /// By the rate. Events are gathered and counted together, so a busy zone's query weighs less.
 pub const WEIGHTS: [Weight; 6] = [
-    weight(0.01, [0.993, 317.0, 0.993, 0.993, 92.6, 1_496.0]),
+    weight(0.01, [0.993, 317.0, 0.993, 0.993, 92.6, 1_433.0]),
     weight(0.1, [0.907, 295.0, 0.907, 0.907, 74.3, 708.0]),
     weight(1.0, [0.597, 217.0, 0.597, 0.597, 42.9, 224.0]),
     weight(10.0, [0.181, 103.5, 0.199, 0.181, 23.0, 39.7]),
