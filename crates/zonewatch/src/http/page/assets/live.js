@@ -15,8 +15,14 @@ const POLL_MS = IS_COPY ? 60_000 : 5_000;
 /** While asking again, an attempt to be told instead: too many listeners may have been fewer since. */
 const LISTEN_AGAIN_MS = 60_000;
 const ANSWER_MAX_MS = 10_000;
+/** Of what is said beside a refusal. */
+const SAID_MAX = 300;
+/** Between two questions while nothing good is answered. */
+const ASK_AGAIN_MS = 2_000;
 /** A connection that ends is opened again by the browser; only after this long is it worth a word. */
 const SILENCE_MAX_MS = 6_000;
+/** What to ask oneself where nothing at all is answered. */
+const IS_GONE = IS_COPY ? 'Is the copy still there?' : 'Is the worker running, and the way to it open?';
 /** Knowledge of another worker that is older than this is said to be so. */
 const OLD_S = 60;
 
@@ -43,7 +49,7 @@ export async function ask(path) {
   const answer = await fetch(address, { signal: AbortSignal.timeout(ANSWER_MAX_MS), cache: 'no-cache' });
   if (!answer.ok) {
     const text = (answer.headers.get('content-type') ?? '').startsWith('text/plain') ? await answer.text() : '';
-    throw new Refused(answer.status, text.trim());
+    throw new Refused(answer.status, text.trim().slice(0, SAID_MAX));
   }
   return answer.json();
 }
@@ -51,6 +57,9 @@ export async function ask(path) {
 /**
  * Keeps documents fresh. `wanted` has a path and the tags that tell of its changes for each document; `show` is called with
  * all of them (`null` where there is none yet) and with what was refused, whenever one of them is another.
+ *
+ * A refusal is an answer only where it says that there is no such document, and there never was: any other one is silence, and
+ * what was known before stays on the page under a word that says so.
  */
 export function watch(wanted, show) {
   const names = Object.keys(wanted);
@@ -60,6 +69,9 @@ export function watch(wanted, show) {
   let source = null;
   let polling = null;
   let failing = null;
+  let again = null;
+  let listenAgain = null;
+  let silence = null;
   let asking = false;
   let due = new Set(names);
 
@@ -70,22 +82,26 @@ export function watch(wanted, show) {
     due = new Set();
     const answers = await Promise.allSettled(now.map((one) => ask(wanted[one].path)));
     asking = false;
+    const silent = [];
     answers.forEach((answer, at) => {
+      const one = now[at];
       if (answer.status === 'fulfilled') {
-        documents[now[at]] = answer.value;
-        delete refused[now[at]];
-      } else if (answer.reason instanceof Refused) {
-        refused[now[at]] = answer.reason;
-      } else {
-        due.add(now[at]);
+        documents[one] = answer.value;
+        delete refused[one];
+        return;
       }
+      const isRefused = answer.reason instanceof Refused;
+      if (isRefused) refused[one] = answer.reason;
+      if (isRefused && answer.reason.status === 404 && documents[one] === null) return;
+      due.add(one);
+      silent.push(isRefused ? answer.reason.message : '');
     });
-    // A refusal is an answer too: only silence is none.
-    const silent = answers.some((answer) => answer.status === 'rejected' && !(answer.reason instanceof Refused));
-    failing = silent ? (failing ?? Date.now()) : null;
+    failing = silent.length > 0 ? { since: failing?.since ?? Date.now(), said: silent.find(Boolean) ?? '' } : null;
     tell();
     show(documents, refused);
-    if (silent) setTimeout(load, 2_000);
+    // One question waits, however many there were: else each change and each turn of a poll would begin a row of them.
+    clearTimeout(again);
+    if (failing !== null) again = setTimeout(load, ASK_AGAIN_MS);
     else if (due.size > 0) load();
   }
 
@@ -103,37 +119,49 @@ export function watch(wanted, show) {
     load();
   }
 
+  function askForAll() {
+    due = new Set(names);
+    load();
+  }
+
   function poll() {
-    if (polling !== null) return;
-    polling = setInterval(() => {
-      due = new Set(names);
-      load();
-    }, POLL_MS);
-    if (!IS_COPY)
-      setTimeout(() => {
+    if (!IS_COPY) {
+      clearTimeout(listenAgain);
+      listenAgain = setTimeout(() => {
         if (polling !== null) listen();
       }, LISTEN_AGAIN_MS);
+    }
+    if (polling !== null) return;
+    polling = setInterval(askForAll, POLL_MS);
     tell();
+  }
+
+  function hush() {
+    clearTimeout(silence);
+    silence = null;
   }
 
   function listen() {
     if (IS_COPY || typeof EventSource === 'undefined') return poll();
     source?.close();
+    hush();
     source = new EventSource(new URL('api/v1/events', ROOT));
-    let silence = null;
     source.addEventListener('open', () => {
-      clearTimeout(silence);
+      hush();
       clearInterval(polling);
       polling = null;
       tell();
     });
     source.addEventListener('changed', changed);
     source.addEventListener('error', () => {
-      if (source.readyState === EventSource.CLOSED) return poll();
-      clearTimeout(silence);
-      silence = setTimeout(() => {
-        due = new Set(names);
-        load();
+      if (source.readyState === EventSource.CLOSED) {
+        hush();
+        return poll();
+      }
+      // The browser tries again each few seconds, and every time fails: the first failure is what silence is counted from.
+      silence ??= setTimeout(() => {
+        silence = null;
+        askForAll();
       }, SILENCE_MAX_MS);
     });
   }
@@ -149,29 +177,21 @@ export function watch(wanted, show) {
     if (document.hidden) {
       // Listeners are few: a page that nobody looks at gives its place back.
       source?.close();
+      hush();
       clearInterval(polling);
       polling = null;
     } else {
-      due = new Set(names);
       tags = null;
       listen();
-      load();
+      askForAll();
     }
   });
   listen();
   load();
-  return {
-    changePath: (one, path) => {
-      wanted[one].path = path;
-      documents[one] = null;
-      due.add(one);
-      load();
-    },
-  };
 }
 
 /** How fresh the page is, in a word at its head and, if it is not, a sentence below. */
-function freshness(kind, word, since) {
+function freshness(kind, word, failing) {
   document.body.dataset.freshness = kind;
   say(byId('state'), word);
   const line = byId('silence');
@@ -179,8 +199,8 @@ function freshness(kind, word, since) {
   if (kind === 'gone') {
     say(
       line,
-      `No answer since ${clock(since, true)} UTC, so what you see is from then. The page goes on asking. ` +
-        (IS_COPY ? 'Is the copy still there?' : 'Is the worker running, and the way to it open?'),
+      `No answer since ${clock(failing.since, true)} UTC, so what you see is from then. The page goes on asking. ` +
+        (failing.said ? `It is told: ${failing.said}` : IS_GONE),
     );
   }
 }
@@ -219,13 +239,12 @@ export function scopeNote(listed, isOff) {
 
 /** What stands where a list is empty or could not be had. */
 export function placeholder(node, title, ...sentences) {
-  fill(
-    node,
-    el(
-      'div',
-      { class: 'empty' },
-      el('p', { class: 'empty-title' }, title),
-      ...sentences.filter(Boolean).map((sentence) => el('p', {}, sentence)),
-    ),
+  const made = el(
+    'div',
+    { class: 'empty' },
+    el('p', { class: 'empty-title' }, title),
+    ...sentences.filter(Boolean).map((sentence) => el('p', {}, sentence)),
   );
+  // The same stays: somebody may have focused a link in it.
+  if (node.childElementCount !== 1 || !node.firstElementChild.isEqualNode(made)) fill(node, made);
 }

@@ -115,14 +115,14 @@ function light(key) {
 function draw(documents, refused) {
   known = documents.edges;
   byId('content').hidden = !known || known.edges.length === 0;
-  if (refused.edges) {
-    return placeholder(
-      byId('empty'),
-      'No edge locations here.',
-      refused.edges.status === 404
-        ? 'Windows are off in this worker: set detect.enabled, and it counts where queries are answered.'
-        : refused.edges.message,
-    );
+  if (refused.edges && !known) {
+    return refused.edges.status === 404
+      ? placeholder(
+          byId('empty'),
+          'No edge locations here.',
+          'Windows are off in this worker: set detect.enabled, and it counts where queries are answered.',
+        )
+      : placeholder(byId('empty'), 'The edge locations could not be had.', refused.edges.message);
   }
   if (!known) return;
   asOf(known, oldNote(Math.max(0, ...known.edges.map((edge) => edge.age_seconds ?? 0))));
