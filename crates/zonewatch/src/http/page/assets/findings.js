@@ -3,7 +3,7 @@
 import { byId, el, fill, keyed, name, say } from './dom.js';
 import { kindName, MARKS, millis, moment, SEVERITIES, whole } from './format.js';
 import { asOf, placeholder, watch } from './live.js';
-import { card, state, times } from './parts.js';
+import { card, chosenFinding, FIRST_DAY, noFindings, state, times } from './parts.js';
 
 /** Lanes and cards that are drawn; filters find the others. */
 const LANES = 40;
@@ -134,13 +134,7 @@ function draw() {
   if (!document_) {
     if (refused) {
       byId('timeline').hidden = true;
-      placeholder(
-        byId('list'),
-        'No findings here.',
-        refused.status === 404
-          ? 'Windows are off in this worker: set detect.enabled, and it also says what is wrong with the zones.'
-          : refused.message,
-      );
+      noFindings(byId('list'), refused);
     }
     return;
   }
@@ -149,40 +143,48 @@ function draw() {
   drawTimeline(findings);
   const open = findings.filter((finding) => finding.open && !finding.muted).length;
   say(byId('count'), document_.findings.length === 0 ? '' : `${whole(findings.length)} shown, ${whole(open)} of them open`);
+  say(byId('more'), findings.length > CARDS ? `and ${whole(findings.length - CARDS)} more: choose fewer above` : '');
   const list = byId('list');
-  if (findings.length === 0) {
+  // Bars and links lead to a card, also where it is none of the first, or was filtered out.
+  const cards = findings.slice(0, CARDS);
+  const linked = document_.findings.find((finding) => finding.id === chosenFinding());
+  if (linked && !cards.includes(linked)) cards.push(linked);
+  if (cards.length === 0) {
     return document_.findings.length > 0
       ? placeholder(list, 'No finding matches.', 'Choose more above.')
       : placeholder(
           list,
           'Nothing was wrong so far.',
-          'In a zone’s first day only fixed limits speak: a flood of random names, reflection, SERVFAIL. ' +
-            'After it, everything that is unusual for the zone at this hour.',
+          `${FIRST_DAY} After it, everything that is unusual for the zone at this hour.`,
         );
   }
   if (!list.querySelector(':scope > article')) fill(list);
   keyed(
     list,
-    findings.slice(0, CARDS),
+    cards,
     (finding) => finding.id,
     card.make,
     (node, finding) => card.update(node, finding, '../', document_.time_ms),
   );
-  say(byId('more'), findings.length > CARDS ? `and ${whole(findings.length - CARDS)} more: choose fewer above` : '');
   follow();
 }
 
-/** A link to a finding may be older than its card. */
-let followed = false;
+/** A link to a finding may be older than its card. It is shown once: whoever scrolls on is not taken back. */
+let followed = null;
 function follow() {
-  const target = location.hash.startsWith('#f-') && byId(location.hash.slice(1));
-  if (!followed && target) {
-    followed = true;
-    target.scrollIntoView();
-    target.classList.add('chosen');
+  const id = chosenFinding();
+  if (id === followed) return;
+  followed = null;
+  for (const node of byId('list').children) {
+    const isChosen = node.dataset.key === id;
+    node.classList.toggle('chosen', isChosen);
+    if (!isChosen) continue;
+    followed = id;
+    node.scrollIntoView();
   }
 }
 
+addEventListener('hashchange', draw);
 byId('filters').addEventListener('input', remember);
 byId('filters').addEventListener('submit', (event) => event.preventDefault());
 watch({ findings: { path: 'findings', tags: ['findings'] } }, (documents, refusals) => {

@@ -3,10 +3,8 @@
 import { byId, el, fill, keyed, name, say } from './dom.js';
 import { bytes, clock, plural, rate, span, whole } from './format.js';
 import { asOf, placeholder, watch } from './live.js';
-import { tiles } from './parts.js';
+import { isLate, lookAtShards, ofWorkers, tiles } from './parts.js';
 
-/** A shard further behind than this is late: alerts begin there. */
-const LATE_S = 60;
 const SHARDS = 300;
 /** Tables are looked at each five seconds while somebody looks; in a large fleet more rarely. */
 const OLD_LOOK_S = 60;
@@ -19,24 +17,18 @@ const SHARD_STATES = {
   ended: ['–', 'ended'],
 };
 const short = (shard) => shard.replace(/^shardId-0*(?=\d)/, '');
-const late = (shard) => (shard.behind_seconds ?? 0) > LATE_S;
 const order = (one, other) => one.stream.localeCompare(other.stream, 'en') || one.shard.localeCompare(other.shard, 'en');
 
 function figures({ workers, shards }) {
-  const open = shards.filter((shard) => shard.state !== 'ended');
-  const count = (list, state) => list.filter((one) => one.state === state).length;
-  const behind = open.map((shard) => shard.behind_seconds).filter((seconds) => typeof seconds === 'number');
+  const { open, held, free, waiting, late, furthest, ofKnown } = lookAtShards(shards);
   const read = open.map((shard) => shard.bytes_per_second).filter((number) => typeof number === 'number');
-  const [silent, leaving] = [count(workers, 'silent'), count(workers, 'leaving')];
-  const [free, waiting, lagging] = [count(open, 'free'), count(open, 'waiting'), open.filter(late).length];
-  const ofWorkers = silent > 0 ? `${silent} silent` : leaving > 0 ? `${leaving} leaving` : 'all working';
   const ofShards =
     free > 0 ? `${free} without a worker` : waiting > 0 ? `${waiting} wait for their parents` : 'every one has a worker';
-  const ofLag = lagging > 0 ? `${plural(lagging, 'shard')} by more than a minute` : 'none by more than a minute';
+  const ofLag = late > 0 ? `${plural(late, 'shard')} by more than a minute` : 'none by more than a minute';
   return [
-    ['workers', whole(workers.length), ofWorkers, silent > 0 ? 'warning' : ''],
-    ['shards held', `${whole(count(open, 'held'))} of ${whole(open.length)}`, ofShards, free > 0 ? 'warning' : ''],
-    ['furthest behind', behind.length > 0 ? span(Math.max(...behind)) : '–', ofLag, lagging > 0 ? 'warning' : ''],
+    ofWorkers(workers),
+    ['shards held', `${whole(held)} of ${whole(open.length)}`, ofShards, free > 0 ? 'warning' : ''],
+    ['furthest behind', furthest, [ofKnown, ofLag].filter(Boolean).join(': '), late > 0 ? 'warning' : ''],
     ['read a second', read.length > 0 ? bytes(read.reduce((sum, number) => sum + number, 0)) : '–', 'over all shards'],
   ];
 }
@@ -90,8 +82,8 @@ function drawWorkers({ workers, shards }) {
         (shard) => `${shard.stream}/${shard.shard}`,
         () => el('li'),
         (cell, shard) => {
-          cell.className = `cell ${shard.state}${late(shard) ? ' late' : ''}`;
-          say(cell, short(shard.shard) + (late(shard) ? ' ▲' : ''));
+          cell.className = `cell ${shard.state}${isLate(shard) ? ' late' : ''}`;
+          say(cell, short(shard.shard) + (isLate(shard) ? ' ▲' : ''));
           const words = `${shard.stream} ${shard.shard}: ${SHARD_STATES[shard.state]?.[1] ?? shard.state}, ${shard.behind_seconds === null ? 'how far behind is not known' : `${span(shard.behind_seconds)} behind`}`;
           if (cell.title !== words) cell.title = words;
         },
@@ -129,7 +121,7 @@ function drawShards({ shards, total }) {
       ),
     (node, shard) => {
       const [mark, word] = SHARD_STATES[shard.state] ?? ['', shard.state];
-      node.className = `${shard.state}${late(shard) ? ' late' : ''}`;
+      node.className = `${shard.state}${isLate(shard) ? ' late' : ''}`;
       const parents =
         shard.state === 'waiting' && shard.parents?.length > 0 ? `: ${shard.parents.map(short).join(', ')}` : '';
       [
@@ -137,7 +129,7 @@ function drawShards({ shards, total }) {
         shard.stream,
         `${mark} ${word}${parents}`,
         shard.owner ?? '–',
-        `${late(shard) ? '▲ ' : ''}${span(shard.behind_seconds)}`,
+        `${isLate(shard) ? '▲ ' : ''}${span(shard.behind_seconds)}`,
         span(shard.checkpoint_age_seconds),
         shard.bytes_per_second === null || shard.bytes_per_second === undefined ? '–' : bytes(shard.bytes_per_second),
       ].forEach((text, at) => say(node.children[at], text));

@@ -3,7 +3,20 @@
 import { byId, el, fill, keyed, say } from './dom.js';
 import { kindName, plural, rate, SEVERITIES, share, signalName, span, whole } from './format.js';
 import { asOf, placeholder, scopeNote, watch } from './live.js';
-import { badge, firstMaker, meter, sparkline, state, tiles, times, zoneLink } from './parts.js';
+import {
+  badge,
+  FIRST_DAY,
+  firstMaker,
+  lookAtShards,
+  meter,
+  noFindings,
+  ofWorkers,
+  sparkline,
+  state,
+  tiles,
+  times,
+  zoneLink,
+} from './parts.js';
 
 /** Rows that are drawn; the search finds the others. */
 const ROWS = 200;
@@ -66,7 +79,9 @@ function ofZones() {
 }
 
 function ofFindings() {
-  if (refusals.findings) return ['open findings', '–', 'windows are off'];
+  if (refusals.findings && !known.findings) {
+    return ['open findings', '–', refusals.findings.status === 404 ? 'windows are off' : 'could not be had'];
+  }
   const open = (known.findings?.findings ?? []).filter((finding) => finding.open && !finding.muted);
   const counts = SEVERITIES.map((severity) => [open.filter((finding) => finding.severity === severity).length, severity]);
   const words = counts
@@ -79,39 +94,21 @@ function ofFindings() {
 
 function ofFleet() {
   const { workers = [], shards = [] } = known.fleet ?? {};
-  const open = shards.filter((shard) => shard.state !== 'ended');
-  const behind = open.map((shard) => shard.behind_seconds).filter((seconds) => typeof seconds === 'number');
-  const silent = workers.filter((worker) => worker.state === 'silent').length;
-  const free = open.filter((shard) => shard.state === 'free').length;
+  const { open, free, furthest, ofKnown } = lookAtShards(shards);
   const all = plural(open.length, 'shard');
+  const words = [ofKnown, free > 0 ? `${free} of ${all} without a worker` : ''].filter(Boolean).join('; ');
   return [
-    [
-      'workers',
-      known.fleet ? whole(workers.length) : '…',
-      silent > 0 ? `${silent} silent` : 'all working',
-      silent > 0 ? 'warning' : '',
-    ],
-    [
-      'furthest shard behind',
-      behind.length > 0 ? span(Math.max(...behind)) : '–',
-      free > 0 ? `${free} of ${all} without a worker` : all,
-      free > 0 ? 'warning' : '',
-    ],
+    known.fleet ? ofWorkers(workers) : ['workers', '…', ''],
+    ['furthest shard behind', furthest, words || all, free > 0 ? 'warning' : ''],
   ];
 }
 
 function drawFindings() {
   const box = byId('findings');
-  if (refusals.findings) {
-    return placeholder(
-      box,
-      'No findings here.',
-      refusals.findings.status === 404
-        ? 'Windows are off in this worker: set detect.enabled, and it also says what is wrong with the zones.'
-        : refusals.findings.message,
-    );
+  if (!known.findings) {
+    if (refusals.findings) noFindings(box, refusals.findings);
+    return;
   }
-  if (!known.findings) return;
   const open = known.findings.findings.filter((finding) => finding.open && !finding.muted);
   say(byId('findings-count'), open.length > 0 ? `${open.length} open` : '');
   if (open.length === 0) {
@@ -121,7 +118,7 @@ function drawFindings() {
       'Nothing is wrong.',
       over > 0
         ? `${whole(over)} that are over or muted are on the page of findings.`
-        : 'In a zone’s first day only fixed limits speak: a flood of random names, reflection, SERVFAIL.',
+        : FIRST_DAY,
     );
   }
   if (box.tagName !== 'OL' && !box.querySelector('ol'))
@@ -281,7 +278,7 @@ watch(
   (documents, refused) => {
     known = documents;
     refusals = refused;
-    asOf(documents.zones, scopeNote(documents.zones, refused.findings?.status === 404));
+    asOf(documents.zones, scopeNote(documents.zones, !documents.findings && refused.findings?.status === 404));
     tiles(byId('tiles'), [...ofZones(), ofFindings(), ...ofFleet()]);
     drawFindings();
     drawZones();

@@ -1,7 +1,11 @@
 // Pieces that more than one page shows.
 
 import { el, fill, keyed, name, say, svg } from './dom.js';
-import { kindName, MARKS, millis, moment, share, signalName, span, valued, whole } from './format.js';
+import { kindName, MARKS, millis, moment, plural, share, signalName, span, valued, whole } from './format.js';
+import { placeholder } from './live.js';
+
+/** A shard further behind than this is late: alerts begin there. */
+const LATE_S = 60;
 
 /** A severity: its shape, its word, its colour. */
 export function badge(severity) {
@@ -16,6 +20,17 @@ export function badge(severity) {
 
 /** What a finding is now: over, muted, or how bad. */
 export const state = (finding) => (finding.muted ? 'muted' : finding.open ? finding.severity : 'over');
+
+/** The id of the finding to which the address leads; nothing if it leads to none. */
+export function chosenFinding() {
+  if (!location.hash.startsWith('#f-')) return null;
+  try {
+    return decodeURIComponent(location.hash.slice(3));
+  } catch {
+    // Somebody typed it.
+    return null;
+  }
+}
 
 /** A link to a zone's page. Ids are what zones are told apart by; two zones may share a name. */
 export function zoneLink(up, zone) {
@@ -38,6 +53,32 @@ export function tiles(list, rows) {
       [value, label, note].forEach((text, at) => say(node.children[at], text));
     },
   );
+}
+
+export const isLate = (shard) => (shard.behind_seconds ?? 0) > LATE_S;
+
+/** What the shards that have not ended come to. How far behind others' are only their own workers know: `ofKnown` says so. */
+export function lookAtShards(shards) {
+  const open = shards.filter((shard) => shard.state !== 'ended');
+  const count = (state) => open.filter((shard) => shard.state === state).length;
+  const behind = open.map((shard) => shard.behind_seconds).filter((seconds) => typeof seconds === 'number');
+  return {
+    open,
+    held: count('held'),
+    free: count('free'),
+    waiting: count('waiting'),
+    late: open.filter(isLate).length,
+    furthest: behind.length > 0 ? span(Math.max(...behind)) : '–',
+    ofKnown: behind.length < open.length ? `of ${whole(behind.length)} of ${plural(open.length, 'shard')}, those of this worker` : '',
+  };
+}
+
+/** The tile of workers. */
+export function ofWorkers(workers) {
+  const count = (state) => workers.filter((worker) => worker.state === state).length;
+  const [silent, leaving] = [count('silent'), count('leaving')];
+  const words = silent > 0 ? `${silent} silent` : leaving > 0 ? `${leaving} leaving` : 'all working';
+  return ['workers', whole(workers.length), words, silent > 0 ? 'warning' : ''];
 }
 
 /** A score as a small bar up to 1, where an alert begins, and as a number. */
@@ -169,6 +210,19 @@ export function compared(finding) {
   );
 }
 
+/** Of a zone that nobody knows well yet. */
+export const FIRST_DAY = 'In a zone’s first day only fixed limits speak: a flood of random names, reflection, SERVFAIL.';
+
+/** What stands in the place of findings that were refused. */
+export function noFindings(node, refused) {
+  if (refused.status !== 404) return placeholder(node, 'The findings could not be had.', refused.message);
+  placeholder(
+    node,
+    'No findings here.',
+    'Windows are off in this worker: set detect.enabled, and it also says what is wrong with the zones.',
+  );
+}
+
 /** Since when, until when, how long. */
 export function times(finding, now) {
   const start = millis(finding.start);
@@ -178,6 +232,9 @@ export function times(finding, now) {
     ? `since ${moment(start, now)} UTC, for ${span(lasted)}`
     : `${moment(start, now)} to ${moment(last, now)} UTC, ${span(lasted)}`;
 }
+
+/** What of a finding is drawn once: of its age only times speak. */
+const drawnOnce = (key, value) => (key === 'age_seconds' ? undefined : value);
 
 /** A finding with its whole explanation; kept fresh by `update`. */
 export const card = {
@@ -190,7 +247,7 @@ export const card = {
       el('div', { class: 'evidence' }),
     ),
   update(node, finding, up, now) {
-    const said = JSON.stringify(finding);
+    const said = JSON.stringify(finding, drawnOnce);
     const [head, summary, evidence] = node.children;
     say(head.children[2], times(finding, now));
     // The rest stays what it is while the finding does.
@@ -198,8 +255,14 @@ export const card = {
     node.said = said;
     node.id = `f-${finding.id}`;
     node.className = `finding ${state(finding)}`;
+    node.classList.toggle('chosen', finding.id === chosenFinding());
     fill(head.children[0], badge(state(finding)));
-    fill(head.children[1], kindName(finding.kind), ' ', el('span', { class: 'of' }, 'of '), zoneLink(up, finding));
+    // Somebody may have focused the link.
+    const named = JSON.stringify([finding.kind, finding.zone, finding.zone_id]);
+    if (head.named !== named) {
+      head.named = named;
+      fill(head.children[1], kindName(finding.kind), ' ', el('span', { class: 'of' }, 'of '), zoneLink(up, finding));
+    }
     say(summary, finding.summary ?? '');
     const notes = [
       finding.score === null || finding.score === undefined ? null : `score ${Number(finding.score).toFixed(2)}`,

@@ -9,11 +9,16 @@ import { badge, bars, card, meter, state, tiles, zoneLink } from './parts.js';
 const zone = new URLSearchParams(location.search).get('zone');
 /** Findings of the zone that are shown; the page of findings has the others. */
 const CARDS = 10;
+const BADGES = 4;
+/** Zones to choose from; the overview's search finds the others. */
+const CHOICES = 500;
 /** Signals whose curves are always open. */
 const USUAL = ['nxdomain_share', 'servfail_share', 'names', 'resolvers'];
 const charts = new Map();
 const shown = new Set();
 let drawCalm = () => {};
+/** Whether the last answer was a refusal. */
+let isRefused = false;
 let codes = null;
 
 function figures(window_, scores) {
@@ -38,9 +43,17 @@ function figures(window_, scores) {
 
 /** Queries and codes are large; of the other signals the usual ones and the unusual are open, and calm ones a click away. */
 function drawCharts({ history, scores }) {
-  const { start_ms: starts, signals } = history;
-  const present = Object.keys(signals).filter((signal) => signals[signal].observed.some((value) => value !== null));
-  if (starts.length < 2 || present.length === 0) {
+  const { start_ms: starts, signals, response_codes: byCode = {} } = history ?? { start_ms: [], signals: {} };
+  const seen = Object.keys(signals).filter((signal) => signals[signal].observed.some((value) => value !== null));
+  const present = starts.length < 2 ? [] : seen;
+  const hasCodes = present.length > 0 && Object.keys(byCode).length > 0;
+  // A curve that nothing renews any more would pass for what is now.
+  for (const [signal, chart] of charts) chart.figure.hidden = !present.includes(signal);
+  if (codes) codes.figure.hidden = !hasCodes;
+  if (present.length === 0) {
+    say(byId('charts-note'), '');
+    byId('calm').hidden = true;
+    drawCalm = () => {};
     return placeholder(
       byId('charts-empty'),
       'The curves begin with the second minute.',
@@ -64,12 +77,12 @@ function drawCharts({ history, scores }) {
     chart.update(starts, signals[signal]);
   };
   if (present.includes('queries')) make('queries', byId('large'), 220);
-  if (Object.keys(history.response_codes ?? {}).length > 0) {
+  if (hasCodes) {
     if (!codes) {
       codes = new CodesChart('Response codes', 220);
       byId('large').append(codes.figure);
     }
-    codes.update(starts, history.response_codes);
+    codes.update(starts, byCode);
   }
   // Whoever is unusual once is shown from then on: curves that change places under the eye can't be read.
   for (const signal of present) {
@@ -124,24 +137,44 @@ function drawLists(window_) {
   );
 }
 
-function drawFindings(document_) {
-  const findings = document_.findings ?? [];
+/** Those that go on first, then the youngest. */
+const inOrder = (findings) =>
+  [...findings].sort(
+    (one, other) => Number(other.open) - Number(one.open) || String(other.start).localeCompare(String(one.start)),
+  );
+
+/** What goes on, at the head of the page; each leads to its card, which is one of the first. */
+function drawBadges(findings) {
+  keyed(
+    byId('badges'),
+    findings.filter((finding) => finding.open).slice(0, BADGES),
+    (finding) => finding.id,
+    () => el('a', { class: 'bare' }, el('span'), ' ', el('span')),
+    (link, finding) => {
+      const [mark, words] = link.children;
+      link.href = `#f-${finding.id}`;
+      say(words, kindName(finding.kind));
+      if (link.said === state(finding)) return;
+      link.said = state(finding);
+      fill(mark, badge(state(finding)));
+    },
+  );
+}
+
+function drawFindings(findings, now) {
   const list = byId('findings');
   say(
     byId('findings-count'),
     findings.length > 0 ? `${findings.filter((finding) => finding.open).length} open, ${findings.length} in all` : '',
   );
   if (findings.length === 0) return placeholder(list, 'Nothing was wrong with this zone so far.');
-  const sorted = [...findings].sort(
-    (one, other) => Number(other.open) - Number(one.open) || String(other.start).localeCompare(String(one.start)),
-  );
   if (!list.querySelector(':scope > article')) fill(list);
   keyed(
     list,
-    sorted.slice(0, CARDS),
+    findings.slice(0, CARDS),
     (finding) => finding.id,
     card.make,
-    (node, finding) => card.update(node, finding, '../', document_.time_ms),
+    (node, finding) => card.update(node, finding, '../', now),
   );
 }
 
@@ -153,49 +186,41 @@ function title(text, id) {
 
 function draw(documents, refused) {
   const document_ = documents.zone;
-  if (refused.zone) return refusal(refused.zone);
+  // What could not be had again stays; a zone that is known no longer has nothing to show.
+  isRefused = Boolean(refused.zone) && (!document_ || refused.zone.status === 404);
+  if (isRefused) return refusal(refused.zone);
   if (!document_) return;
   const { window: window_ } = document_;
   for (const part of ['content', 'charts', 'findings-section']) byId(part).hidden = false;
   fill(byId('missing'));
   title(window_.zone || window_.zone_id || zone, window_.zone_id);
   asOf(document_, oldNote(document_.age_seconds));
-  const open = (document_.findings ?? []).filter((finding) => finding.open);
-  fill(
-    byId('badges'),
-    open
-      .slice(0, 4)
-      .map((finding) =>
-        el(
-          'a',
-          { href: `#f-${finding.id}`, class: 'bare' },
-          badge(state(finding)),
-          ' ',
-          el('span', {}, kindName(finding.kind)),
-        ),
-      ),
-  );
+  const findings = inOrder(document_.findings ?? []);
+  drawBadges(findings);
   tiles(byId('tiles'), figures(window_, document_.scores));
-  if (document_.history) drawCharts(document_);
+  drawCharts(document_);
   drawLists(window_);
-  drawFindings(document_);
+  drawFindings(findings, document_.time_ms);
 }
 
 /** There is no such document. Perhaps the list of zones knows it: by its name in a copy, or without windows. */
 async function refusal(problem) {
-  if (!byId('content').hidden && !byId('charts').hidden) return;
   let listed = null;
   try {
     listed = await ask('zones');
   } catch {
     /* The sentence below says enough. */
   }
+  // Meanwhile the zone may have been answered.
+  if (!isRefused) return;
   const found = listed?.zones.find((one) => one.zone === zone || one.zone_id === zone);
   if (found && IS_COPY && found.zone_id && found.zone_id !== zone) {
     return location.replace(`?zone=${encodeURIComponent(found.zone_id)}`);
   }
   if (found && listed.scope === 'worker') return withoutWindows(listed, found);
   byId('content').hidden = true;
+  byId('notice').hidden = true;
+  fill(byId('badges'));
   title(zone);
   placeholder(
     byId('missing'),
@@ -216,6 +241,7 @@ function withoutWindows(listed, found) {
       'Shown is what this worker reads itself, with nothing to compare it with.',
   );
   fill(byId('missing'));
+  fill(byId('badges'));
   byId('content').hidden = false;
   byId('charts').hidden = true;
   byId('findings-section').hidden = true;
@@ -226,26 +252,27 @@ function withoutWindows(listed, found) {
     window_seconds: found.queries / Math.max(1e-9, found.queries_per_second),
   };
   tiles(byId('tiles'), figures(window_, null));
-  drawLists({ ...window_, top_names: found.top_names });
+  drawLists(window_);
 }
 
 /** Without a zone in the address there is a choice of them. */
 function choose(documents, refused) {
   title('Zones');
   const listed = documents.zones;
-  if (refused.zones) return placeholder(byId('missing'), 'The zones could not be had.', refused.zones.message);
+  if (refused.zones && !listed) return placeholder(byId('missing'), 'The zones could not be had.', refused.zones.message);
   if (!listed) return;
   asOf(listed);
   if (listed.zones.length === 0)
     return placeholder(byId('missing'), 'No zone is known yet.', 'The overview says what is being waited for.');
   const sorted = [...listed.zones].sort((one, other) => String(one.zone).localeCompare(String(other.zone), 'en'));
-  fill(
-    byId('missing'),
-    el(
-      'ul',
-      { class: 'choice' },
-      sorted.slice(0, 500).map((one) => el('li', {}, zoneLink('../', one), ' ', meter(one.score))),
-    ),
+  const box = byId('missing');
+  if (!box.querySelector('.choice')) fill(box, el('ul', { class: 'choice' }));
+  keyed(
+    box.firstElementChild,
+    sorted.slice(0, CHOICES),
+    (one) => one.zone_id || one.zone || '(others)',
+    (one) => el('li', {}, zoneLink('../', one), ' ', el('span')),
+    (item, one) => fill(item.lastElementChild, meter(one.score)),
   );
 }
 
