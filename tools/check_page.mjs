@@ -9,7 +9,7 @@
 //   zones      how many zones there must be
 //   texts      by page, what must stand on it letter by letter
 //   zone       which zone's page is looked at
-//   does       which of the things below are done: sorts, opens, filters, renews, endures
+//   does       which deeds of page_deeds.mjs and page_faults.mjs are done, in this order
 //   state      what stands at the head of the page: Live, A copy
 //   refused    paths below api/v1/ that may be answered 404 here
 
@@ -17,6 +17,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { AXE, eventually, launch, LOOKS } from './page_browser.mjs';
 import { DEEDS } from './page_deeds.mjs';
+import { FAULTS } from './page_faults.mjs';
 
 const [, , address, planJson, folder] = process.argv;
 if (!folder) {
@@ -156,7 +157,7 @@ try {
   for (const [name, options] of Object.entries(LOOKS)) seen[name] = await look(browser, name, options);
   must(seen.light.ground !== seen.dark.ground, `light and dark look the same: ${seen.light.ground}`);
   for (const name of wrong.length === 0 ? plan.does : []) {
-    await DEEDS[name]({ page: seen.light.page, context: seen.light.context, address, must, wait, plan });
+    await { ...DEEDS, ...FAULTS }[name]({ page: seen.light.page, context: seen.light.context, address, must, wait, plan });
   }
 } catch (error) {
   wrong.push(`the check ended early: ${error.stack}`);

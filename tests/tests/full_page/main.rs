@@ -69,7 +69,9 @@ fn the_demos_pages_are_sound_in_a_browser_and_so_is_their_copy() {
     let (zone, zone_id) = wait_for_a_finding(&address);
     let texts = json!({ "overview": ["zonewatch-demo", &zone], "zone": [&zone], "findings": [&zone], "fleet": ["demo-query-logs"], "map": ["FRA"] });
     let plan = json!({
-        "zones": ZONES, "zone": zone, "texts": texts, "does": ["sorts", "opens", "filters", "renews", "endures"],
+        "zones": ZONES, "zone": zone, "texts": texts, "does": [
+            "sorts", "opens", "filters", "renews", "endures", "outlives", "refuses", "listens", "leads", "keeps", "forgets", "knows",
+        ],
     });
     assert_eq!(wrong_with(&address, &plan, "demo"), None);
     demo.must_live();
