@@ -102,6 +102,30 @@ mod tests {
         assert_eq!(coming(&row()), Ok(Vec::new()));
     }
 
+    /// As version 1 has it, letter by letter: whoever changes a name, a form or a meaning raises the version.
+    #[test]
+    fn a_row_of_this_version_is_the_stored_one() {
+        let text = |text: &str| AttributeValue::S(text.to_owned());
+        let number = |text: &str| AttributeValue::N(text.to_owned());
+        let stored: Item = [
+            ("worker", text("a")),
+            ("version", number("1")),
+            ("beat", number("18446744073709551615")),
+            ("periodMs", number("1500")),
+            ("standing", text("leaving")),
+            ("leases", number("3")),
+            ("weight", number("2000000")),
+            ("capacity", number("1750")),
+            ("heldMax", number("7")),
+            ("otherConsumers", AttributeValue::Bool(true)),
+            ("expires", number("1800000000")),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into();
+        assert_eq!(row(), stored);
+        assert_eq!(parse(&stored), Some(member()));
+    }
+
     #[test]
     fn rows_of_another_version_and_damaged_rows_are_left_out() {
         let damages = [
