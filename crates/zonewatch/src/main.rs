@@ -47,6 +47,8 @@ mod supervisor;
 mod table;
 mod telemetry;
 mod tuning;
+#[cfg(test)]
+mod view_format_test;
 mod window_line;
 mod zone_name;
 mod zone_views;
