@@ -7,6 +7,7 @@ mod cost;
 mod fan_out;
 mod passage;
 mod sink;
+mod windows;
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use passage::Passage;
@@ -97,6 +98,7 @@ fn start_reading(
     with_credentials(&mut command)
         .env("AWS_ENDPOINT_URL_KINESIS", kinesis_url)
         .env("AWS_ENDPOINT_URL_DYNAMODB", Emulator::aws().url())
+        .env("AWS_ENDPOINT_URL_S3", Emulator::aws().url())
         .env("AWS_ENDPOINT_URL_FIREHOSE", &sink.url);
     Worker::on(Process::start(&mut command, &folder.file(&format!("{app}.log"))), operations, people)
 }
