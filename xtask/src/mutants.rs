@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 
 /// The packages that are copied, a workspace of their own.
-const PACKAGES: [&str; 4] = ["crates/dnslog", "crates/detect", "crates/lease", "tests/simulation"];
+const PACKAGES: [&str; 5] = ["crates/dnslog", "crates/detect", "crates/lease", "crates/traffic", "tests/simulation"];
 
 /// A rule without which something breaks.
 struct Mutant {
@@ -135,5 +135,26 @@ mod tests {
         let lost = all().filter(|mutant| text(mutant.file).matches(mutant.from).count() != 1);
         let lost: Vec<&str> = lost.map(|mutant| mutant.name).collect();
         assert!(lost.is_empty(), "their lines are not in the source once: {lost:?}");
+    }
+
+    #[test]
+    fn what_is_copied_needs_nothing_else_of_the_workspace() {
+        let root = crate::root();
+        let read = |path: &str| fs::read_to_string(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
+        let manifest = read("Cargo.toml");
+        let ours: Vec<(&str, &str)> = manifest
+            .lines()
+            .filter_map(|line| line.split_once(" = { path = \""))
+            .filter_map(|(name, rest)| Some((name, rest.split_once('"')?.0)))
+            .collect();
+        assert!(ours.contains(&("traffic", "crates/traffic")), "{ours:?}");
+        for package in PACKAGES {
+            let needs = read(&format!("{package}/Cargo.toml"));
+            let missing = ours.iter().filter(|(name, path)| {
+                needs.lines().any(|line| line.strip_prefix(*name).is_some_and(|rest| rest.starts_with([' ', '.'])))
+                    && !PACKAGES.contains(path)
+            });
+            assert_eq!(missing.collect::<Vec<_>>(), Vec::<&(&str, &str)>::new(), "{package} needs them");
+        }
     }
 }
