@@ -1,4 +1,5 @@
-// Takes the pictures of docs/pictures of a demo's status page, once its first attack is under way: `cargo xtask screenshots`.
+// Takes the pictures of docs/pictures of a demo's status page, once its first attack is seen in a zone's curves:
+// `cargo xtask screenshots`.
 //
 //     ZONEWATCH_TOOLS=.cache/tools node tools/take_pictures.mjs PAGE FOLDER
 
@@ -14,6 +15,14 @@ if (!folder) {
 const PATIENCE_MS = 600_000;
 const WINDOW = { width: 1280, height: 860 };
 
+/** A document of the API; an empty one if it could not be had. */
+const document = async (name) => {
+  const answer = await fetch(`${address}api/v1/${name}`).catch(() => null);
+  return answer?.ok ? answer.json() : { findings: [] };
+};
+/** Whether a curve has gone up in the last minutes. */
+const shows = (counts) => counts.length > 20 && Math.min(...counts.slice(-5)) > 1.5 * Math.max(...counts.slice(0, 10));
+
 const browser = await launch();
 const open = async (look, path) => {
   const context = await browser.newContext({
@@ -27,18 +36,20 @@ const open = async (look, path) => {
 };
 try {
   const overview = await open('light', '');
-  const findings = await eventually(async () => {
-    const answer = await fetch(`${address}api/v1/findings`).catch(() => null);
-    const document = answer?.ok ? await answer.json() : { findings: [] };
-    const attack = document.findings.find((finding) => finding.open && finding.severity === 'critical');
-    return attack && document.findings;
+  const zone = await eventually(async () => {
+    const { findings } = await document('findings');
+    for (const finding of findings.filter((finding) => finding.open && finding.severity === 'critical')) {
+      const zone = finding.zone_id || finding.zone;
+      const { history } = await document(`zones/${encodeURIComponent(zone)}`);
+      if (history && shows(history.queries)) return zone;
+    }
+    return null;
   }, PATIENCE_MS);
-  if (!findings) throw new Error('no critical finding came');
-  const zone = findings.find((finding) => finding.open && finding.severity === 'critical');
+  if (!zone) throw new Error('no critical finding came of a zone whose curve shows it');
   // All are opened before the first is taken: they show one moment.
   const pages = {
     overview,
-    zone: await open('dark', `zones/?zone=${encodeURIComponent(zone.zone_id || zone.zone)}`),
+    zone: await open('dark', `zones/?zone=${encodeURIComponent(zone)}`),
     findings: await open('light', 'findings/'),
     phone: await open('phone', ''),
     map: await open('dark', 'map/'),

@@ -1,7 +1,7 @@
 //! `cargo xtask screenshots`: the pictures of the status page in `docs/pictures`, taken of a demo.
 //!
-//! The demo plays one certain day, and the pictures are taken as its first attack is under way: they are the same pictures each
-//! time, though not to the pixel.
+//! The demo plays one certain day, and the pictures are taken while its first attack is seen in a zone's curves: they are the
+//! same pictures each time, though not to the pixel.
 
 use crate::checks::{binary, cargo};
 use crate::{say, tools};
