@@ -164,16 +164,17 @@ def created(stacks, it, body):
 
 def deleted(stacks, it):
     """What a deletion takes along, and what it leaves."""
-    dynamodb = it.client("dynamodb")
+    dynamodb, route53 = it.client("dynamodb"), it.client("route53")
+    zone = next(iter(it.zones.values()))
     stacks.client.delete_stack(StackName=APP)
     give_up = time.monotonic() + PATIENCE_SECS
-    while time.monotonic() < give_up:
+    while True:
         tables = set(dynamodb.list_tables()["TableNames"])
-        if f"{APP}-state" not in tables:
+        configs = route53.list_query_logging_configs(HostedZoneId=zone)["QueryLoggingConfigs"]
+        if (f"{APP}-state" not in tables and not configs) or time.monotonic() > give_up:
             break
         time.sleep(0.5)
-    configs = it.client("route53").list_query_logging_configs(HostedZoneId=next(iter(it.zones.values())))
-    if configs["QueryLoggingConfigs"]:
+    if configs:
         yield "query logging is still on after the stack was deleted"
     if tables & {APP, f"{APP}-rollup", f"{APP}-state"} != {APP, f"{APP}-rollup"}:
         yield f"tables after the stack was deleted: {sorted(tables)}"
