@@ -1,0 +1,236 @@
+//! What any worker shows of the fleet, and what it puts for others.
+
+use super::*;
+use crate::fixtures_test::{finding, minute, views};
+use cloud::memory;
+use detect::detector::Outcome;
+use detect::finding::{Finding, Severity, Status};
+use serde_json::json;
+
+#[tokio::test]
+async fn any_worker_shows_what_others_have_put_and_its_own_as_it_is() {
+    let clock = Clock::real();
+    let snapshots: Arc<dyn Snapshots> = Arc::new(memory::Snapshots::default());
+    let other = json!({
+        "version": 1, "shard": "fleet-views-other", "time": crate::config::rfc3339(clock.now_ms() - 7_000),
+        "zones": [{ "window": { "zone": "other.test", "zone_id": "ZOTHER" } }],
+        "findings": [
+            { "id": "a", "zone": "other.test", "zone_id": "ZOTHER", "open": false, "severity": "critical", "start": "2" },
+            { "id": "b", "zone": "other.test", "zone_id": "ZOTHER", "open": true, "severity": "info", "start": "1" },
+        ],
+    });
+    let old = json!({ "version": 1, "shard": "fleet-views-old", "time": "2020-01-01T00:00:00Z", "findings": [{ "id": "c" }] });
+    let mut later = other.clone();
+    (later["version"], later["shard"], later["findings"][0]["id"]) = (2.into(), "later".into(), "d".into());
+    for (shard, document) in [
+        ("fleet-views-other", other.to_string()),
+        ("fleet-views-old", old.to_string()),
+        ("fleet-views-later", later.to_string()),
+        ("x", "{".into()),
+    ] {
+        snapshots.put(&place(shard), document.into()).await.expect("memory takes it");
+    }
+    let own = views("fleet-views-own");
+    let finding =
+        Finding { zone_key: "ZOWN".into(), zone_name: "own.test".into(), severity: Severity::Warning, ..finding() };
+    let mut seen = minute("ZOWN", 0, 3);
+    seen.window.zone_name = "own.test".into();
+    own.told(&Outcome { windows: vec![seen], findings: vec![finding.clone()], ..Outcome::default() });
+
+    let fleet = FleetViews::new(snapshots, clock);
+    let all = fleet.findings().await;
+    let ours = |finding: &&Value| ["own.test", "other.test"].iter().any(|zone| finding["zone"] == *zone);
+    let ids: Vec<_> = all["findings"].as_array().expect("a list").iter().filter(ours).map(|one| &one["id"]).collect();
+    assert_eq!(ids, [&json!(finding.id), &json!("b"), &json!("a")]);
+    assert!(!all.to_string().contains("\"c\""), "it is too old");
+    assert!(!all.to_string().contains("\"d\""), "it is of another version");
+    let zone = fleet.zone("OTHER.test.").await.expect("it was put");
+    assert!((7..20).contains(&zone["age_seconds"].as_i64().expect("a number")), "{zone}");
+    assert_eq!(zone["findings"].as_array().map(Vec::len), Some(2));
+    let zone = fleet.zone("ZOWN").await.expect("it is ours");
+    assert_eq!((&zone["window"]["queries"], &zone["age_seconds"]), (&3.into(), &0.into()));
+    own.told(&Outcome { findings: vec![Finding { status: Status::Closed, ..finding }], ..Outcome::default() });
+    let zone = fleet.zone("own.test").await.expect("it is ours");
+    assert_eq!(zone["findings"][0]["open"], false, "what is here is shown at once");
+    assert_eq!(fleet.zone("nobody.test").await, None);
+}
+
+/// Puts a view of one zone and one finding of it.
+async fn put_view(snapshots: &Arc<dyn Snapshots>, clock: Clock, shard: &str, zone: &str, zone_id: &str) {
+    let document = json!({
+        "version": 1, "shard": shard, "time": crate::config::rfc3339(clock.now_ms()),
+        "zones": [7, { "window": { "zone": zone, "zone_id": zone_id, "queries": 1, "window_seconds": 60 } }],
+        "findings": ["x", { "id": zone_id, "zone": zone, "zone_id": zone_id, "open": true }],
+        "edges": [null],
+    });
+    snapshots.put(&place(shard), document.to_string().into()).await.expect("memory takes it");
+}
+
+#[tokio::test]
+async fn two_zones_of_one_name_keep_their_findings_and_what_is_damaged_is_left() {
+    let snapshots: Arc<dyn Snapshots> = Arc::new(memory::Snapshots::default());
+    let clock = Clock::real();
+    put_view(&snapshots, clock, "same-1", "same.test", "ZSAME1").await;
+    put_view(&snapshots, clock, "same-2", "same.test", "ZSAME2").await;
+    let fleet = FleetViews::new(snapshots, clock);
+    for id in ["ZSAME1", "ZSAME2"] {
+        let zone = fleet.zone(id).await.expect("it was put");
+        let ids: Vec<_> = zone["findings"].as_array().expect("a list").iter().map(|one| &one["id"]).collect();
+        assert_eq!(ids, [id]);
+    }
+    let by_name = fleet.zone("same.test").await.expect("it was put");
+    assert_eq!(by_name["findings"].as_array().map(Vec::len), Some(1), "{by_name}");
+    assert!(fleet.zones().await.is_none(), "no minute was said to have closed");
+    assert!(fleet.findings().await["findings"].as_array().is_some_and(|all| all.len() >= 2));
+}
+
+#[tokio::test]
+async fn a_shard_that_comes_or_goes_is_shown_all_the_time() {
+    let snapshots: Arc<dyn Snapshots> = Arc::new(memory::Snapshots::default());
+    let clock = Clock::real();
+    put_view(&snapshots, clock, "handed", "handed.test", "ZHANDED").await;
+    let own = views("handed");
+    let fleet = FleetViews::new(snapshots.clone(), clock);
+    let queries = async || fleet.zone("ZHANDED").await.map(|zone| zone["window"]["queries"].clone());
+    assert_eq!(queries().await, Some(1.into()), "by the one before, until a minute has closed here");
+    own.told(&Outcome { windows: vec![minute("ZHANDED", 0, 3)], ..Outcome::default() });
+    assert_eq!(queries().await, Some(3.into()));
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    fleet.fetched.lock().await.at = None;
+    assert_eq!(queries().await, Some(3.into()), "looked at again, while it is here");
+    drop(own);
+    assert_eq!(queries().await, Some(1.into()), "fetched at once when it has gone");
+    forget(&snapshots, "handed").await;
+    assert_eq!(snapshots.list("").await, Ok(Vec::new()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn views_are_put_with_their_histories() {
+    let snapshots: Arc<dyn Snapshots> = Arc::new(memory::Snapshots::default());
+    let own = views("fleet-views-put");
+    own.told(&Outcome { windows: asked("ZPUT", "FRA6"), ..Outcome::default() });
+    let fleet = FleetViews::new(snapshots.clone(), Clock::real());
+    let put = async || {
+        let _ = tokio::time::timeout(PERIOD + Duration::from_secs(1), fleet.publish()).await;
+        let view = snapshots.get(&place("fleet-views-put")).await.expect("memory answers").expect("it was put");
+        let view: Value = serde_json::from_slice(&view).expect("it is JSON");
+        let mut lines = Vec::new();
+        histories(&snapshots, &view, |part| lines.push(part)).await;
+        (view["history_parts"].clone(), lines.iter().filter_map(|part| history_in(part, "ZPUT")).collect::<Vec<_>>())
+    };
+    let (parts, found) = put().await;
+    assert_eq!((parts, found.len(), &found[0]["queries"]), (1.into(), 1, &json!([60, 60, 60])));
+}
+
+/// What a worker shows of a shard that another has: as that one puts it, but under a name that no task here has.
+async fn put_as(snapshots: &Arc<dyn Snapshots>, shown: &Shown, shard: &str, change: impl Fn(&mut Value)) {
+    let histories = shown.histories();
+    shown.history_parts.store(histories.len(), Ordering::Relaxed);
+    for (part, lines) in histories.into_iter().enumerate() {
+        snapshots.put(&history_place(shard, part), lines.into()).await.expect("memory takes it");
+    }
+    let mut document = shown.document(Clock::real().now_ms());
+    document["shard"] = shard.into();
+    change(&mut document);
+    snapshots.put(&place(shard), document.to_string().into()).await.expect("memory takes it");
+}
+
+fn asked(zone: &str, edge: &str) -> Vec<detect::detector::Seen> {
+    let minute = |number: i64| {
+        let mut seen = minute(zone, number, 60);
+        seen.window.zone_name = format!("{}.test", zone.to_ascii_lowercase()).into();
+        seen.window.codes[0] = 60;
+        seen.window.top_edges = vec![detect::TopName { name: edge.into(), count: 60, error: 0 }];
+        seen.values[0] = Some(60.0);
+        seen
+    };
+    (0..3).map(minute).collect()
+}
+
+#[tokio::test]
+async fn histories_of_others_are_found_in_their_parts() {
+    let snapshots: Arc<dyn Snapshots> = Arc::new(memory::Snapshots::default());
+    {
+        let other = views("fleet-views-parts");
+        // More zones than one part has.
+        let windows = (0..600).flat_map(|zone| asked(&format!("ZPART{zone:03}"), "FRA6")).collect();
+        other.told(&Outcome { windows, ..Outcome::default() });
+        let shown = Shown::all().into_iter().find(|shown| shown.shard == "fleet-views-parts").expect("it lives");
+        assert_eq!(shown.histories().len(), 3);
+        put_as(&snapshots, &shown, "fleet-views-parted", |_| {}).await;
+    }
+    let fleet = FleetViews::new(snapshots, Clock::real());
+    for zone in ["ZPART000", "ZPART599", "zpart123.test"] {
+        let found = fleet.zone(zone).await.expect(zone);
+        assert_eq!(found["history"]["signals"]["queries"]["observed"], json!([60.0, 60.0, 60.0]), "{zone}");
+        assert_eq!(found["history"]["response_codes"]["NOERROR"], json!([60, 60, 60]));
+    }
+    let zones = fleet.zones().await.expect("a minute has closed");
+    let ours: Vec<&Value> = zones["zones"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .filter(|zone| zone["zone"].as_str().is_some_and(|name| name.starts_with("zpart")))
+        .collect();
+    assert_eq!((ours.len(), &ours[0]["queries_per_second"], &ours[0]["minutes"][2][1]), (600, &1.0.into(), &60.into()));
+}
+
+#[tokio::test]
+async fn what_a_worker_of_the_version_before_has_put_is_read() {
+    let snapshots: Arc<dyn Snapshots> = Arc::new(memory::Snapshots::default());
+    let (before, now) = (views("fleet-views-before"), views("fleet-views-now"));
+    before.told(&Outcome { windows: asked("ZBEFORE", "QQQ1"), ..Outcome::default() });
+    now.told(&Outcome { windows: asked("ZNOW", "QQQ2"), ..Outcome::default() });
+    let shown = |shard: &str| Shown::all().into_iter().find(|shown| shown.shard == shard).expect("it lives");
+    let without = |document: &mut Value| {
+        let document = document.as_object_mut().expect("an object");
+        document.remove("edges").expect("it is written");
+        document.remove("history_parts").expect("it is written");
+    };
+    put_as(&snapshots, &shown("fleet-views-before"), "fleet-views-before-put", without).await;
+    put_as(&snapshots, &shown("fleet-views-now"), "fleet-views-now-put", |_| {}).await;
+    drop((before, now));
+    let fleet = FleetViews::new(snapshots, Clock::real());
+    let found = fleet.zone("zbefore.test").await.expect("it was put");
+    assert_eq!((&found["history"]["queries"], &found["history"]["signals"]), (&json!([60, 60, 60]), &json!({})));
+    let zones = fleet.zones().await.expect("a minute has closed").to_string();
+    assert!(zones.contains("zbefore.test") && zones.contains("znow.test"), "{zones}");
+    let edges = fleet.edges().await;
+    let edge =
+        edges["edges"].as_array().expect("a list").iter().find(|edge| edge["edge"] == "QQQ").expect("it was put");
+    assert_eq!(
+        (&edge["queries_per_second"], &edge["change"], &edge["place"]),
+        (&1.0.into(), &1.0.into(), &Value::Null)
+    );
+}
+
+#[tokio::test]
+async fn tags_differ_when_answers_do() {
+    let fleet = FleetViews::new(Arc::new(memory::Snapshots::default()), Clock::real());
+    let own = views("fleet-views-tags");
+    let differs = async |change: &dyn Fn()| {
+        // Other tests' tasks live in this process too, and change meanwhile: tags are compared of this one's.
+        let tag =
+            || Shown::all().into_iter().find(|shown| shown.shard == "fleet-views-tags").expect("it lives").changes();
+        let before = (fleet.tags().await, tag());
+        change();
+        let after = (fleet.tags().await, tag());
+        let (of_before, of_after) = (before.1.1, after.1.1);
+        if of_before.zones != of_after.zones {
+            assert!(before.0.zones != after.0.zones && before.0.edges != after.0.edges);
+        }
+        if of_before.findings != of_after.findings {
+            assert!(before.0.zones != after.0.zones && before.0.findings != after.0.findings);
+        }
+        (of_before.zones != of_after.zones, of_before.findings != of_after.findings)
+    };
+    assert_eq!(
+        differs(&|| own.told(&Outcome { windows: asked("ZTAGS", "FRA6"), ..Outcome::default() })).await,
+        (true, false)
+    );
+    assert_eq!(
+        differs(&|| own.told(&Outcome { findings: vec![finding()], ..Outcome::default() })).await,
+        (false, true)
+    );
+    assert_eq!(differs(&|| own.told(&Outcome::default())).await, (false, false));
+}
