@@ -69,10 +69,15 @@ pub async fn forget(snapshots: &Arc<dyn Snapshots>, shard: &str) {
 pub struct FleetViews {
     snapshots: Arc<dyn Snapshots>,
     clock: Clock,
+    /// What tasks here show.
+    own: Own,
     /// Locked over a fetch: of many who look at once one fetches, and the others wait for it instead of fetching too.
     fetched: Mutex<Fetched>,
     histories: std::sync::Mutex<Histories>,
 }
+
+/// Tells what tasks here show now.
+type Own = Box<dyn Fn() -> Vec<Arc<Shown>> + Send + Sync>;
 
 /// Histories as they were put last: by which task, of which last minute, and until when not again.
 struct Put {
@@ -105,7 +110,11 @@ struct Other {
 impl FleetViews {
     /// Of the fleet whose snapshots lie there.
     pub fn new(snapshots: Arc<dyn Snapshots>, clock: Clock) -> Self {
-        Self { snapshots, clock, fetched: Mutex::default(), histories: std::sync::Mutex::default() }
+        Self::with(snapshots, clock, Box::new(Shown::all))
+    }
+
+    fn with(snapshots: Arc<dyn Snapshots>, clock: Clock, own: Own) -> Self {
+        Self { snapshots, clock, own, fetched: Mutex::default(), histories: std::sync::Mutex::default() }
     }
 
     /// Puts the views of tasks here, again and again.
@@ -114,7 +123,7 @@ impl FleetViews {
         let mut put: BTreeMap<String, Put> = BTreeMap::new();
         loop {
             tokio::time::sleep(PERIOD).await;
-            let alive: Vec<_> = Shown::all().into_iter().filter(|shown| shown.closed_ms().is_some()).collect();
+            let alive: Vec<_> = (self.own)().into_iter().filter(|shown| shown.closed_ms().is_some()).collect();
             put.retain(|shard, _| alive.iter().any(|shown| shown.shard == *shard));
             for shown in alive {
                 if let (Err(error), true) = (self.put(&shown, &mut put).await, said.is_due(self.clock.elapsed())) {
@@ -144,7 +153,7 @@ impl FleetViews {
 
     /// What tasks here show, and what others have put of all other shards. The time of this worker with it.
     async fn sources(&self) -> (i64, Vec<Arc<Shown>>, Vec<Other>) {
-        let (now_ms, own) = (self.clock.now_ms(), Shown::all());
+        let (now_ms, own) = (self.clock.now_ms(), (self.own)());
         // Until a task has closed a minute, what the one before has left says more.
         let shown: BTreeSet<String> =
             own.iter().filter(|shown| shown.closed_ms().is_some()).map(|shown| shown.shard.clone()).collect();

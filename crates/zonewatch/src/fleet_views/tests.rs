@@ -7,6 +7,12 @@ use detect::detector::Outcome;
 use detect::finding::{Finding, Severity, Status};
 use serde_json::json;
 
+/// A fleet whose tasks here are these shards', and none of other tests that run in this process.
+fn fleet_of(own: &'static [&str], snapshots: Arc<dyn Snapshots>, clock: Clock) -> FleetViews {
+    let is_own = |shown: &Arc<Shown>| own.contains(&shown.shard.as_str());
+    FleetViews::with(snapshots, clock, Box::new(move || Shown::all().into_iter().filter(is_own).collect()))
+}
+
 #[tokio::test]
 async fn any_worker_shows_what_others_have_put_and_its_own_as_it_is() {
     let clock = Clock::real();
@@ -37,7 +43,7 @@ async fn any_worker_shows_what_others_have_put_and_its_own_as_it_is() {
     seen.window.zone_name = "own.test".into();
     own.told(&Outcome { windows: vec![seen], findings: vec![finding.clone()], ..Outcome::default() });
 
-    let fleet = FleetViews::new(snapshots, clock);
+    let fleet = fleet_of(&["fleet-views-own"], snapshots, clock);
     let all = fleet.findings().await;
     let ours = |finding: &&Value| ["own.test", "other.test"].iter().any(|zone| finding["zone"] == *zone);
     let ids: Vec<_> = all["findings"].as_array().expect("a list").iter().filter(ours).map(|one| &one["id"]).collect();
@@ -72,7 +78,7 @@ async fn two_zones_of_one_name_keep_their_findings_and_what_is_damaged_is_left()
     let clock = Clock::real();
     put_view(&snapshots, clock, "same-1", "same.test", "ZSAME1").await;
     put_view(&snapshots, clock, "same-2", "same.test", "ZSAME2").await;
-    let fleet = FleetViews::new(snapshots, clock);
+    let fleet = fleet_of(&[], snapshots, clock);
     for id in ["ZSAME1", "ZSAME2"] {
         let zone = fleet.zone(id).await.expect("it was put");
         let ids: Vec<_> = zone["findings"].as_array().expect("a list").iter().map(|one| &one["id"]).collect();
@@ -90,7 +96,7 @@ async fn a_shard_that_comes_or_goes_is_shown_all_the_time() {
     let clock = Clock::real();
     put_view(&snapshots, clock, "handed", "handed.test", "ZHANDED").await;
     let own = views("handed");
-    let fleet = FleetViews::new(snapshots.clone(), clock);
+    let fleet = fleet_of(&["handed"], snapshots.clone(), clock);
     let queries = async || fleet.zone("ZHANDED").await.map(|zone| zone["window"]["queries"].clone());
     assert_eq!(queries().await, Some(1.into()), "by the one before, until a minute has closed here");
     own.told(&Outcome { windows: vec![minute("ZHANDED", 0, 3)], ..Outcome::default() });
@@ -109,7 +115,7 @@ async fn views_are_put_with_their_histories() {
     let snapshots: Arc<dyn Snapshots> = Arc::new(memory::Snapshots::default());
     let own = views("fleet-views-put");
     own.told(&Outcome { windows: asked("ZPUT", "FRA6"), ..Outcome::default() });
-    let fleet = FleetViews::new(snapshots.clone(), Clock::real());
+    let fleet = fleet_of(&["fleet-views-put"], snapshots.clone(), Clock::real());
     let put = async || {
         let _ = tokio::time::timeout(PERIOD + Duration::from_secs(1), fleet.publish()).await;
         let view = snapshots.get(&place("fleet-views-put")).await.expect("memory answers").expect("it was put");
@@ -159,7 +165,7 @@ async fn histories_of_others_are_found_in_their_parts() {
         assert_eq!(shown.histories().len(), 3);
         put_as(&snapshots, &shown, "fleet-views-parted", |_| {}).await;
     }
-    let fleet = FleetViews::new(snapshots, Clock::real());
+    let fleet = fleet_of(&[], snapshots, Clock::real());
     for zone in ["ZPART000", "ZPART599", "zpart123.test"] {
         let found = fleet.zone(zone).await.expect(zone);
         assert_eq!(found["history"]["signals"]["queries"]["observed"], json!([60.0, 60.0, 60.0]), "{zone}");
@@ -190,7 +196,7 @@ async fn what_a_worker_of_the_version_before_has_put_is_read() {
     put_as(&snapshots, &shown("fleet-views-before"), "fleet-views-before-put", without).await;
     put_as(&snapshots, &shown("fleet-views-now"), "fleet-views-now-put", |_| {}).await;
     drop((before, now));
-    let fleet = FleetViews::new(snapshots, Clock::real());
+    let fleet = fleet_of(&[], snapshots, Clock::real());
     let found = fleet.zone("zbefore.test").await.expect("it was put");
     assert_eq!((&found["history"]["queries"], &found["history"]["signals"]), (&json!([60, 60, 60]), &json!({})));
     let zones = fleet.zones().await.expect("a minute has closed").to_string();
@@ -206,7 +212,7 @@ async fn what_a_worker_of_the_version_before_has_put_is_read() {
 
 #[tokio::test]
 async fn tags_differ_when_answers_do() {
-    let fleet = FleetViews::new(Arc::new(memory::Snapshots::default()), Clock::real());
+    let fleet = fleet_of(&["fleet-views-tags"], Arc::new(memory::Snapshots::default()), Clock::real());
     let own = views("fleet-views-tags");
     let differs = async |change: &dyn Fn()| {
         // Other tests' tasks live in this process too, and change meanwhile: tags are compared of this one's.
