@@ -7,6 +7,7 @@
 mod answers;
 #[cfg(test)]
 mod tests;
+mod together;
 
 use crate::clock::Clock;
 use crate::config::rfc3339_ms;
@@ -254,6 +255,11 @@ impl Other {
 
     fn list(&self, name: &str) -> &[Value] {
         self.document[name].as_array().map_or(&[], Vec::as_slice)
+    }
+
+    /// Until when its shard has closed its windows.
+    fn until_ms(&self) -> Option<i64> {
+        self.document["windows_until"].as_str().and_then(rfc3339_ms)
     }
 
     fn age_seconds(&self, now_ms: i64) -> i64 {

@@ -10,21 +10,24 @@ mod edges;
 mod history;
 #[cfg(test)]
 mod tests;
+mod together;
 
 pub use brief::{Brief, SEVERITIES};
 pub use document::{history_in, part};
 pub use edges::EdgeCount;
-pub use history::of_minutes;
+pub use history::{MINUTE_MS, MINUTES_KEPT, of_minutes};
+pub use together::is_together;
 
 use crate::finding_line;
 use crate::printable::printable;
 use crate::registry::{Registered, Registry};
 use crate::telemetry::ZoneLabels;
 use bytes::Bytes;
+use detect::Window;
 use detect::detector::{Outcome, Seen};
 use detect::finding::{Finding, Kind, Severity, Status};
 use edges::Edges;
-use history::{History, MINUTE_MS};
+use history::History;
 use serde_json::{Value, json};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
@@ -102,6 +105,8 @@ pub struct ZoneView {
     /// Of its last ten minutes.
     pub duplicate_ratio: Option<f64>,
     asked_ms: i64,
+    /// What was before it the task before has told.
+    since_ms: i64,
     history: History,
 }
 
@@ -222,26 +227,21 @@ impl ZoneViews {
             Entry::Vacant(place) => {
                 let label = self.0.labels.label(&window.zone_key, &window.zone_name);
                 let former = state.former.remove(&*printable(&window.zone_key));
-                let history = former.and_then(|line| serde_json::from_slice::<Value>(&line).ok());
-                let history = history.map(|line| History::read(&line["history"], window.start_ms)).unwrap_or_default();
-                let seen = seen.clone();
-                Arc::make_mut(place.insert(Arc::new(ZoneView {
-                    label,
-                    seen,
-                    duplicate_ratio: None,
-                    asked_ms: end_ms,
-                    history,
-                })))
+                Arc::make_mut(place.insert(Arc::new(ZoneView::new(label, seen, former))))
             }
             Entry::Occupied(place) => {
                 let zone = Arc::make_mut(place.into_mut());
-                zone.seen.clone_from(seen);
+                if is_together(&window.zone_key) {
+                    zone.add(seen);
+                } else {
+                    zone.seen.clone_from(seen);
+                    zone.history.push(seen);
+                }
                 zone
             }
         };
-        zone.history.push(seen);
         if window.queries > 0 {
-            zone.asked_ms = end_ms;
+            zone.asked_ms = zone.asked_ms.max(end_ms);
         }
         end_ms
     }
@@ -272,6 +272,17 @@ impl ZoneViews {
 }
 
 impl ZoneView {
+    /// Of its first minute; `former` is what the task before has left of its history.
+    fn new(label: Arc<str>, seen: &Seen, former: Option<Bytes>) -> Self {
+        let Window { zone_key, start_ms, length_ms, .. } = &seen.window;
+        let former = former.and_then(|line| serde_json::from_slice::<Value>(&line).ok());
+        let mut history = former.map(|line| History::read(&line["history"], *start_ms)).unwrap_or_default();
+        let since_ms = history.minutes().next().map_or(i64::MIN, |_| *start_ms);
+        history.push(seen);
+        let seen = if is_together(zone_key) { together::countable(seen) } else { seen.clone() };
+        Self { label, duplicate_ratio: None, asked_ms: start_ms + length_ms, since_ms, history, seen }
+    }
+
     /// The end of the last minute that was seen.
     fn seen_ms(&self) -> i64 {
         self.seen.window.start_ms + self.seen.window.length_ms

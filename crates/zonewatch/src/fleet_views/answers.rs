@@ -1,10 +1,11 @@
 //! What the API answers of the fleet's zones, edges and findings.
 
+use super::together::{Part, together};
 use super::{FleetViews, Other};
 use crate::config::{rfc3339, rfc3339_ms};
 use crate::printable::rounded;
 use crate::zone_name::zone_of;
-use crate::zone_views::{Brief, EdgeCount, SEVERITIES, Shown, of_minutes};
+use crate::zone_views::{Brief, EdgeCount, SEVERITIES, Shown, is_together, of_minutes};
 use dnslog::edges;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -18,7 +19,7 @@ const EDGES_MAX: usize = 512;
 /// Findings of one answer.
 const FINDINGS_MAX: usize = 2_000;
 /// A view that is younger says how far the fleet is now; an older one is of a shard that ended, or moves.
-const FRESH_SECONDS: i64 = 60;
+pub(super) const FRESH_SECONDS: i64 = 60;
 
 /// What changes when an answer would be another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -202,22 +203,35 @@ fn in_order(others: &[Other]) -> Vec<&Other> {
     in_order
 }
 
-/// By id. Of a zone that several tell of, the last one to tell knows.
+/// By id. Of a zone that several tell of, the last one to tell knows; those that are counted together every shard has.
 fn zones(now_ms: i64, own: &[Arc<Shown>], others: &[Other]) -> BTreeMap<String, Brief> {
     let read = |other: &'_ Other| {
-        let age_seconds = other.age_seconds(now_ms);
-        other.list("zones").iter().filter_map(|zone| Brief::read(zone, age_seconds)).collect::<Vec<_>>()
+        let (age_seconds, until_ms) = (other.age_seconds(now_ms), other.until_ms());
+        let briefs = other.list("zones").iter().filter_map(|zone| Brief::read(zone, age_seconds));
+        briefs.map(|brief| (brief, until_ms)).collect::<Vec<_>>()
     };
-    let all = in_order(others).into_iter().flat_map(read).chain(own.iter().flat_map(|shown| shown.briefs()));
-    all.map(|zone| (zone.zone_id.clone(), zone)).collect()
+    let here = |shown: &Arc<Shown>| {
+        let until_ms = shown.closed_ms();
+        shown.briefs().into_iter().map(move |brief| (brief, until_ms))
+    };
+    let all = in_order(others).into_iter().flat_map(read).chain(own.iter().flat_map(here));
+    let (mut zones, mut parts) = (BTreeMap::new(), Vec::new());
+    for (brief, until_ms) in all {
+        if is_together(&brief.zone_id) {
+            parts.push(Part { brief, until_ms: until_ms.unwrap_or(i64::MIN) });
+        } else {
+            zones.insert(brief.zone_id.clone(), brief);
+        }
+    }
+    zones.extend(together(parts).map(|brief| (brief.zone_id.clone(), brief)));
+    zones
 }
 
 /// Until when every shard that lives has closed its windows; of none that lives, the last of all.
 fn windows_until(now_ms: i64, own: &[Arc<Shown>], others: &[Other]) -> Option<i64> {
-    let until_ms = |other: &Other| other.document["windows_until"].as_str().and_then(rfc3339_ms);
     let fresh = others.iter().filter(|other| other.age_seconds(now_ms) < FRESH_SECONDS);
-    let live = own.iter().filter_map(|shown| shown.closed_ms()).chain(fresh.filter_map(until_ms)).min();
-    live.or_else(|| others.iter().filter_map(until_ms).max())
+    let live = own.iter().filter_map(|shown| shown.closed_ms()).chain(fresh.filter_map(Other::until_ms)).min();
+    live.or_else(|| others.iter().filter_map(Other::until_ms).max())
 }
 
 /// An edge over all shards.

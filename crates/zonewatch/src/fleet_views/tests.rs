@@ -240,3 +240,29 @@ async fn tags_differ_when_answers_do() {
     );
     assert_eq!(differs(&|| own.told(&Outcome::default())).await, (false, false));
 }
+
+#[tokio::test]
+async fn zones_that_are_counted_together_are_one_line_of_the_whole_fleet() {
+    let snapshots: Arc<dyn Snapshots> = Arc::new(memory::Snapshots::default());
+    let told = |views: &crate::zone_views::ZoneViews, queries: u64| {
+        let mut seen = minute("", 0, queries);
+        seen.window.zone_name = "".into();
+        views.told(&Outcome { windows: vec![seen], ..Outcome::default() });
+    };
+    let other = views("fleet-views-together-other");
+    told(&other, 60);
+    let shown = Shown::all().into_iter().find(|shown| shown.shard == "fleet-views-together-other").expect("it lives");
+    put_as(&snapshots, &shown, "fleet-views-together-1", |_| {}).await;
+    put_as(&snapshots, &shown, "fleet-views-together-2", |_| {}).await;
+    let own = views("fleet-views-together-own");
+    // Two key groups.
+    told(&own, 120);
+    told(&own, 180);
+    let fleet = fleet_of(&["fleet-views-together-own"], snapshots, Clock::real());
+    let zones = fleet.zones().await.expect("a minute has closed");
+    let [zone] = &zones["zones"].as_array().expect("a list")[..] else { panic!("one line: {zones}") };
+    assert_eq!((&zone["zone"], &zone["zone_id"]), (&"other".into(), &"".into()));
+    assert_eq!((&zone["queries_per_second"], &zone["minutes"][0][1]), (&7.0.into(), &420.into()));
+    assert_eq!((&zones["zones_total"], &zone["score"]), (&1.into(), &Value::Null));
+    assert_eq!((fleet.zone("").await, fleet.zone("other").await), (None, None), "nothing more can be said of them");
+}

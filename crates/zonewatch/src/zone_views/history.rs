@@ -40,6 +40,16 @@ impl History {
         }
     }
 
+    /// Takes in a part of a minute, of which others may have come before.
+    pub fn add(&mut self, seen: &Seen) {
+        let part = Minute::of(seen);
+        match self.0.binary_search_by_key(&part.start_ms, |minute| minute.start_ms) {
+            Ok(place) => self.0[place].add(&part),
+            Err(place) => self.0.insert(place, part),
+        }
+        self.0.drain(..self.0.len().saturating_sub(MINUTES_KEPT));
+    }
+
     /// What the task before has left of it, from its document: the minutes before `before_ms`.
     pub fn read(document: &Value, before_ms: i64) -> Self {
         let starts = document["start_ms"].as_array().map_or(&[][..], Vec::as_slice);
@@ -108,6 +118,12 @@ impl Minute {
 }
 
 impl Minute {
+    /// Counts add up; signals of parts say nothing of the whole.
+    fn add(&mut self, part: &Self) {
+        self.queries = self.queries.saturating_add(part.queries);
+        self.codes.iter_mut().zip(part.codes).for_each(|(count, more)| *count = count.saturating_add(more));
+    }
+
     fn read(document: &Value, at: usize, start_ms: i64) -> Option<Self> {
         let count = |code: &ResponseCode| document["response_codes"][code.as_str()][at].as_u64();
         let point = |signal: usize, line: &str| document["signals"][Signal::ALL[signal].as_str()][line][at].as_f64();
