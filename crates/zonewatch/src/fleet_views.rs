@@ -140,8 +140,9 @@ impl FleetViews {
         let is_due = |put: &Put| put.task != task || (put.closed_ms != closed_ms && now >= put.until);
         if put.get(&shown.shard).is_none_or(is_due) {
             let histories = shown.histories();
-            let (parts, bytes) = (histories.len(), histories.iter().map(String::len).sum::<usize>());
-            for (part, lines) in histories.into_iter().enumerate() {
+            let (parts, mut bytes) = (histories.len(), 0);
+            for (part, lines) in histories.enumerate() {
+                bytes += lines.len();
                 self.snapshots.put(&history_place(&shown.shard, part), Bytes::from(lines)).await?;
             }
             shown.history_parts.store(parts, Ordering::Relaxed);

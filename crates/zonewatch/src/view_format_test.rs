@@ -82,7 +82,7 @@ async fn a_view_of_this_version_is_the_stored_one_and_shows_what_its_worker_show
     let own = views(SHARD);
     own.told(&outcome());
     let shown = Shown::all().into_iter().find(|shown| shown.shard == SHARD).expect("it lives");
-    let histories = shown.histories().concat();
+    let histories = shown.histories().collect::<String>();
     shown.history_parts.store(1, std::sync::atomic::Ordering::Relaxed);
     let view = shown.document(NOW_MS);
     for (name, now) in [("view", &view.to_string()), ("histories", &histories)] {

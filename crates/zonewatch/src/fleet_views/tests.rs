@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::fixtures_test::{finding, minute, views};
-use cloud::memory;
+use cloud::{Call, memory};
 use detect::detector::Outcome;
 use detect::finding::{Finding, Severity, Status};
 use serde_json::json;
@@ -128,11 +128,74 @@ async fn views_are_put_with_their_histories() {
     assert_eq!((parts, found.len(), &found[0]["queries"]), (1.into(), 1, &json!([60, 60, 60])));
 }
 
+/// Tells of each object before it is put.
+struct Watched<F>(memory::Snapshots, F);
+
+impl<F: Fn(&str, &Bytes) + Send + Sync> Snapshots for Watched<F> {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+
+    fn check(&self) -> Call<'_, Result<(), Error>> {
+        self.0.check()
+    }
+
+    fn put<'a>(&'a self, name: &'a str, data: Bytes) -> Call<'a, Result<(), Error>> {
+        self.1(name, &data);
+        self.0.put(name, data)
+    }
+
+    fn get<'a>(&'a self, name: &'a str) -> Call<'a, Result<Option<Bytes>, Error>> {
+        self.0.get(name)
+    }
+
+    fn delete<'a>(&'a self, name: &'a str) -> Call<'a, Result<(), Error>> {
+        self.0.delete(name)
+    }
+
+    fn list<'a>(&'a self, prefix: &'a str) -> Call<'a, Result<Vec<String>, Error>> {
+        self.0.list(prefix)
+    }
+}
+
+#[tokio::test]
+async fn a_part_of_the_histories_is_made_when_the_one_before_was_put() {
+    let zones: Vec<String> = (0..600).map(|zone| format!("ZBOUND{zone:03}")).collect();
+    let told = |number: i64| zones.iter().map(|zone| minute(zone, number, 1)).collect();
+    let own = Arc::new(views("fleet-views-bound"));
+    own.told(&Outcome { windows: told(0), ..Outcome::default() });
+    let shown = Shown::all().into_iter().find(|shown| shown.shard == "fleet-views-bound").expect("it lives");
+    let put: Arc<std::sync::Mutex<Vec<(usize, bool)>>> = Arc::default();
+    let at_put = {
+        let (put, own, shown, windows) = (Arc::clone(&put), Arc::clone(&own), Arc::clone(&shown), told(1));
+        let outcome = Outcome { windows, ..Outcome::default() };
+        move |name: &str, data: &Bytes| {
+            if name.starts_with("histories/") {
+                let text = String::from_utf8_lossy(data);
+                put.lock().unwrap().push((text.lines().count(), text.contains("\"queries\":[1,1")));
+                assert!(shown.lock().zones.values().all(|zone| Arc::strong_count(zone) == 1), "none is held");
+                own.told(&outcome);
+            }
+        }
+    };
+    let fleet =
+        fleet_of(&["fleet-views-bound"], Arc::new(Watched(memory::Snapshots::default(), at_put)), Clock::real());
+    fleet.put(&shown, &mut BTreeMap::new()).await.expect("memory takes it");
+    let put = put.lock().unwrap().clone();
+    assert_eq!((put.len(), put.iter().map(|(zones, _)| zones).sum::<usize>()), (3, 600));
+    assert!(put.iter().all(|(zones, _)| *zones <= 256), "{put:?}");
+    assert_eq!(
+        put.iter().map(|(_, is_new)| *is_new).collect::<Vec<_>>(),
+        [false, true, true],
+        "what came meanwhile is in it"
+    );
+}
+
 /// What a worker shows of a shard that another has: as that one puts it, but under a name that no task here has.
 async fn put_as(snapshots: &Arc<dyn Snapshots>, shown: &Shown, shard: &str, change: impl Fn(&mut Value)) {
     let histories = shown.histories();
     shown.history_parts.store(histories.len(), Ordering::Relaxed);
-    for (part, lines) in histories.into_iter().enumerate() {
+    for (part, lines) in histories.enumerate() {
         snapshots.put(&history_place(shard, part), lines.into()).await.expect("memory takes it");
     }
     let mut document = shown.document(Clock::real().now_ms());

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use detect::baseline::Signal;
 use detect::stable_hash;
 use serde_json::{Map, Value, json};
-use std::fmt::Write;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 /// Zones whose histories are put as one object: some ten megabytes.
@@ -34,23 +34,31 @@ impl Shown {
     }
 
     /// Histories of all zones in some parts: of each zone a line, in that of its [`part`]. Those that the task before has left
-    /// go on with them.
-    pub fn histories(&self) -> Vec<String> {
-        let (zones, former) = {
+    /// go on with them. A part is made when it is asked for, so that no more than one is in memory.
+    pub fn histories(&self) -> impl ExactSizeIterator<Item = String> {
+        let keys = {
             let state = self.lock();
-            (state.zones.values().cloned().collect::<Vec<_>>(), state.former.clone())
+            let former = state.former.keys().map(|zone_id| Arc::from(zone_id.as_str()));
+            state.zones.keys().cloned().chain(former).collect::<Vec<Arc<str>>>()
         };
-        let parts = (zones.len() + former.len()).div_ceil(ZONES_A_PART);
-        let mut lines = vec![String::new(); parts];
-        for zone in &zones {
-            let zone_id = printable(&zone.seen.window.zone_key);
-            let history = zone.history.document();
-            let _ = writeln!(lines[part(&zone_id, parts)], "{}{history}}}", history_head(&zone_id));
+        let mut parts = vec![Vec::new(); keys.len().div_ceil(ZONES_A_PART)];
+        for key in keys {
+            let place = part(&printable(&key), parts.len());
+            parts[place].push(key);
         }
-        for (zone_id, line) in &former {
-            let _ = writeln!(lines[part(zone_id, parts)], "{}", String::from_utf8_lossy(line));
+        parts.into_iter().map(|keys| keys.iter().filter_map(|key| self.history_line(key)).collect())
+    }
+
+    /// A zone's line; none if it has gone meanwhile. The zone is held for one line only: one that is held is copied when it changes.
+    fn history_line(&self, key: &Arc<str>) -> Option<String> {
+        let (zone, former) = {
+            let state = self.lock();
+            (state.zones.get(key).cloned(), state.former.get(&**key).cloned())
+        };
+        match zone {
+            Some(zone) => Some(format!("{}{}}}\n", history_head(&printable(key)), zone.history.document())),
+            None => former.map(|line| format!("{}\n", String::from_utf8_lossy(&line))),
         }
-        lines
     }
 }
 

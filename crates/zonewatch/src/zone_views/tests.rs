@@ -55,7 +55,7 @@ fn the_next_owner_goes_on_with_the_pictures_of_the_one_before() {
     let minutes = |range: std::ops::Range<i64>| range.map(|number| minute("Z\",\"history\":", number, 1)).collect();
     let before = views("histories-before");
     before.told(&told(minutes(0..5), Vec::new()));
-    let parts = before.0.histories();
+    let parts: Vec<String> = before.0.histories().collect();
     let next = views("histories-next");
     parts.iter().for_each(|part| next.adopt_histories(&Bytes::from(part.clone())));
     // Its snapshot is older than what was shown: minutes are told again.
@@ -75,7 +75,7 @@ fn the_next_owner_goes_on_with_the_pictures_of_the_one_before() {
 fn what_the_task_before_showed_is_not_lost_before_the_first_minute() {
     let before = views("first-before");
     before.told(&told(vec![minute("Z1", 0, 1), minute("Z2", 0, 1)], Vec::new()));
-    let parts = before.0.histories();
+    let parts: Vec<String> = before.0.histories().collect();
     before.0.history_parts.store(parts.len(), Ordering::Relaxed);
     let next = views("first-next");
     assert!(next.adopt(&before.0.document(0)));
@@ -87,7 +87,7 @@ fn what_the_task_before_showed_is_not_lost_before_the_first_minute() {
         lines.sort();
         lines
     };
-    assert_eq!(sorted(next.0.histories()), sorted(parts));
+    assert_eq!(sorted(next.0.histories().collect()), sorted(parts));
     // Nobody asks Z2 any more, and it was never there for others.
     next.told(&told(vec![minute("Z1", 1, 1), minute("Z2", 1, 0), minute("Z3", 1, 0)], Vec::new()));
     let state = next.0.lock();

@@ -118,7 +118,7 @@ mod tests {
         let before = views("together-before");
         (0..3).for_each(|number| before.told(&part(number, 10, 1.0)));
         let next = views("together-next");
-        before.0.histories().into_iter().for_each(|part| next.adopt_histories(&Bytes::from(part)));
+        before.0.histories().for_each(|part| next.adopt_histories(&Bytes::from(part)));
         for number in [2, 3, 1, 2, 3] {
             next.told(&part(number, 7, 1.0));
         }
