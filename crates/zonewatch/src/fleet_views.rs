@@ -12,7 +12,7 @@ mod together;
 use crate::clock::Clock;
 use crate::config::rfc3339_ms;
 use crate::minutely::Minutely;
-use crate::zone_views::{Shown, VERSION, history_in, part};
+use crate::zone_views::{Brief, Shown, VERSION, history_in, part};
 use bytes::Bytes;
 use cloud::{Error, Snapshots};
 use futures_util::future::BoxFuture;
@@ -103,6 +103,8 @@ type Histories = BTreeMap<(String, String), (Duration, Arc<OnceCell<Option<Value
 #[derive(Clone)]
 struct Other {
     document: Arc<Value>,
+    /// Its zones in short, as if they were new: lists of minutes are long, and read once.
+    briefs: Arc<[Arc<Brief>]>,
     time_ms: i64,
     /// Differ if zones do, and if findings do.
     tags: [u64; 2],
@@ -251,7 +253,9 @@ impl Other {
         }
         let hasher = BuildHasherDefault::<DefaultHasher>::default();
         let tags = ["zones", "findings"].map(|list| hasher.hash_one(&document[list]));
-        Some(Self { document: Arc::new(document), time_ms, tags })
+        let zones = document["zones"].as_array().into_iter().flatten();
+        let briefs = zones.filter_map(|zone| Brief::read(zone, 0)).map(Arc::new).collect();
+        Some(Self { document: Arc::new(document), briefs, time_ms, tags })
     }
 
     fn list(&self, name: &str) -> &[Value] {

@@ -39,18 +39,20 @@ impl FleetViews {
         let mut zones = zones(now_ms, &own, &others);
         let until_ms = windows_until(now_ms, &own, &others)?;
         for finding in findings(now_ms, &own, &others, is_active) {
-            if let Some(zone) = finding["zone_id"].as_str().and_then(|zone_id| zones.get_mut(zone_id)) {
-                zone.add_finding(&finding);
+            if let Some((zone, _)) = finding["zone_id"].as_str().and_then(|zone_id| zones.get_mut(zone_id)) {
+                Arc::make_mut(zone).add_finding(&finding);
             }
         }
         let zones_total = zones.len();
-        let mut zones: Vec<Brief> = zones.into_values().collect();
+        let mut zones: Vec<Aged> = zones.into_values().collect();
         let badness = |zone: &Brief| zone.severity.map_or(SEVERITIES.len(), place);
-        zones.sort_by(|left, right| {
+        zones.sort_by(|(left, _), (right, _)| {
             let busier = right.queries_per_second.total_cmp(&left.queries_per_second);
             badness(left).cmp(&badness(right)).then(busier).then_with(|| left.zone.cmp(&right.zone))
         });
         zones.truncate(ZONES_MAX);
+        let listed = |(zone, age_seconds): Aged| Brief { age_seconds, ..Arc::unwrap_or_clone(zone) };
+        let zones: Vec<Brief> = zones.into_iter().map(listed).collect();
         Some(json!({
             "version": 1,
             "time_ms": now_ms,
@@ -203,27 +205,29 @@ fn in_order(others: &[Other]) -> Vec<&Other> {
     in_order
 }
 
+/// A zone in short, which is shared with what was fetched, and how old it is.
+pub(super) type Aged = (Arc<Brief>, i64);
+
 /// By id. Of a zone that several tell of, the last one to tell knows; those that are counted together every shard has.
-fn zones(now_ms: i64, own: &[Arc<Shown>], others: &[Other]) -> BTreeMap<String, Brief> {
-    let read = |other: &'_ Other| {
+pub(super) fn zones(now_ms: i64, own: &[Arc<Shown>], others: &[Other]) -> BTreeMap<String, Aged> {
+    let there = |other: &'_ Other| {
         let (age_seconds, until_ms) = (other.age_seconds(now_ms), other.until_ms());
-        let briefs = other.list("zones").iter().filter_map(|zone| Brief::read(zone, age_seconds));
-        briefs.map(|brief| (brief, until_ms)).collect::<Vec<_>>()
+        other.briefs.iter().cloned().map(|brief| (brief, age_seconds, until_ms)).collect::<Vec<_>>()
     };
     let here = |shown: &Arc<Shown>| {
         let until_ms = shown.closed_ms();
-        shown.briefs().into_iter().map(move |brief| (brief, until_ms))
+        shown.briefs().into_iter().map(move |brief| (Arc::new(brief), 0, until_ms))
     };
-    let all = in_order(others).into_iter().flat_map(read).chain(own.iter().flat_map(here));
+    let all = in_order(others).into_iter().flat_map(there).chain(own.iter().flat_map(here));
     let (mut zones, mut parts) = (BTreeMap::new(), Vec::new());
-    for (brief, until_ms) in all {
+    for (brief, age_seconds, until_ms) in all {
         if is_together(&brief.zone_id) {
-            parts.push(Part { brief, until_ms: until_ms.unwrap_or(i64::MIN) });
+            parts.push(Part { brief, age_seconds, until_ms: until_ms.unwrap_or(i64::MIN) });
         } else {
-            zones.insert(brief.zone_id.clone(), brief);
+            zones.insert(brief.zone_id.clone(), (brief, age_seconds));
         }
     }
-    zones.extend(together(parts).map(|brief| (brief.zone_id.clone(), brief)));
+    zones.extend(together(parts).map(|(brief, age_seconds)| (brief.zone_id.clone(), (Arc::new(brief), age_seconds))));
     zones
 }
 

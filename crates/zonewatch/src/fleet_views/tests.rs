@@ -315,7 +315,8 @@ async fn zones_that_are_counted_together_are_one_line_of_the_whole_fleet() {
     let other = views("fleet-views-together-other");
     told(&other, 60);
     let shown = Shown::all().into_iter().find(|shown| shown.shard == "fleet-views-together-other").expect("it lives");
-    put_as(&snapshots, &shown, "fleet-views-together-1", |_| {}).await;
+    let aged = |view: &mut Value| view["time"] = crate::config::rfc3339(Clock::real().now_ms() - 7_000).into();
+    put_as(&snapshots, &shown, "fleet-views-together-1", aged).await;
     put_as(&snapshots, &shown, "fleet-views-together-2", |_| {}).await;
     let own = views("fleet-views-together-own");
     // Two key groups.
@@ -327,5 +328,24 @@ async fn zones_that_are_counted_together_are_one_line_of_the_whole_fleet() {
     assert_eq!((&zone["zone"], &zone["zone_id"]), (&"other".into(), &"".into()));
     assert_eq!((&zone["queries_per_second"], &zone["minutes"][0][1]), (&7.0.into(), &420.into()));
     assert_eq!((&zones["zones_total"], &zone["score"]), (&1.into(), &Value::Null));
+    assert!((7..20).contains(&zone["age_seconds"].as_i64().expect("a number")), "that of the oldest: {zone}");
     assert_eq!((fleet.zone("").await, fleet.zone("other").await), (None, None), "nothing more can be said of them");
+}
+
+#[tokio::test]
+async fn minutes_of_others_are_read_once_for_all_who_ask_until_they_are_fetched_again() {
+    let snapshots: Arc<dyn Snapshots> = Arc::new(memory::Snapshots::default());
+    let clock = Clock::real();
+    put_view(&snapshots, clock, "read-once", "once.test", "ZONCE").await;
+    let fleet = fleet_of(&[], snapshots.clone(), clock);
+    let asked = async || {
+        let (now_ms, own, others) = fleet.sources().await;
+        answers::zones(now_ms, &own, &others).remove("ZONCE").expect("it was put").0
+    };
+    let first = asked().await;
+    assert!(Arc::ptr_eq(&first, &asked().await));
+    put_view(&snapshots, clock, "read-once", "twice.test", "ZONCE").await;
+    assert!(Arc::ptr_eq(&first, &asked().await));
+    fleet.fetched.lock().await.at = None;
+    assert_eq!((first.zone.as_str(), asked().await.zone.as_str()), ("once.test", "twice.test"));
 }
