@@ -12,7 +12,7 @@ mod together;
 use crate::clock::Clock;
 use crate::config::rfc3339_ms;
 use crate::minutely::Minutely;
-use crate::zone_views::{Brief, Shown, VERSION, history_in, part};
+use crate::zone_views::{Brief, Shown, VERSION, ZoneViews, history_in, part};
 use bytes::Bytes;
 use cloud::{Error, Snapshots};
 use futures_util::future::BoxFuture;
@@ -36,6 +36,10 @@ const FETCH_MAX: Duration = Duration::from_secs(3);
 const FETCHED_AT_ONCE: usize = 8;
 /// Histories grow by the minute, and are put so often; those of many zones more rarely.
 const HISTORY_BYTES_A_SECOND: usize = 256 << 10;
+/// The view that the owner before left is waited for so long; without it details are missing until there is something to tell.
+const VIEW_MAX: Duration = Duration::from_secs(2);
+/// Pictures that were not taken over by then begin anew: reading must begin.
+const ADOPT_MAX: Duration = Duration::from_secs(1);
 /// Histories of others' zones that are kept for [`PERIOD`].
 const HISTORIES_KEPT: usize = 64;
 
@@ -49,8 +53,20 @@ fn history_place(shard: &str, part: usize) -> String {
     format!("histories/{shard}/{part}")
 }
 
+/// Shows what the task before has left of a shard, if that is at hand. Whoever has looked and found nothing begins.
+pub async fn take_over(snapshots: &Arc<dyn Snapshots>, shard: &str, views: &ZoneViews) {
+    let Ok(Ok(found)) = tokio::time::timeout(VIEW_MAX, snapshots.get(&place(shard))).await else { return };
+    let Some(bytes) = found else { return views.begin() };
+    if let Ok(document) = serde_json::from_slice(&bytes)
+        && views.adopt(&document)
+    {
+        let histories = histories(snapshots, &document, |part| views.adopt_histories(&part));
+        let _ = tokio::time::timeout(ADOPT_MAX, histories).await;
+    }
+}
+
 /// Gets all histories that were put with a shard's view, part by part.
-pub async fn histories(snapshots: &Arc<dyn Snapshots>, view: &Value, mut take: impl FnMut(Bytes)) {
+async fn histories(snapshots: &Arc<dyn Snapshots>, view: &Value, mut take: impl FnMut(Bytes)) {
     let (Some(shard), Some(parts)) = (view["shard"].as_str(), view["history_parts"].as_u64()) else { return };
     for part in 0..parts as usize {
         let Ok(found) = snapshots.get(&history_place(shard, part)).await else { return };
@@ -126,7 +142,7 @@ impl FleetViews {
         let mut put: BTreeMap<String, Put> = BTreeMap::new();
         loop {
             tokio::time::sleep(PERIOD).await;
-            let alive: Vec<_> = (self.own)().into_iter().filter(|shown| shown.closed_ms().is_some()).collect();
+            let alive: Vec<_> = (self.own)().into_iter().filter(|shown| shown.is_put()).collect();
             put.retain(|shard, _| alive.iter().any(|shown| shown.shard == *shard));
             for shown in alive {
                 if let (Err(error), true) = (self.put(&shown, &mut put).await, said.is_due(self.clock.elapsed())) {
@@ -238,13 +254,14 @@ impl FleetViews {
 }
 
 impl Other {
-    /// None if it is no such document, or one of another version: half an hour of two versions in one fleet is
+    /// None if it is no such document of a shard, or one of another version: half an hour of two versions in one fleet is
     /// no reason to show nothing.
     fn read(bytes: &[u8]) -> Option<Self> {
         let mut document: Value = serde_json::from_slice(bytes).ok()?;
         if document["version"] != VERSION {
             return None;
         }
+        document["shard"].as_str()?;
         let time_ms = document["time"].as_str().and_then(rfc3339_ms)?;
         for list in ["zones", "findings", "edges"] {
             if let Some(members) = document[list].as_array_mut() {

@@ -36,16 +36,12 @@ use tracing::{error, info, trace, warn};
 /// The first pause after a call that failed, and the longest.
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
-/// The view that the owner before left is waited for so long; without it details are missing until there is something to tell.
-const VIEW_MAX: Duration = Duration::from_secs(2);
 /// A view is left within this, or not: the lease is waited for.
 const LEAVE_MAX: Duration = Duration::from_millis(500);
 /// Of one task, while a delivery stream refuses. Then reading waits, as it does at the source.
 const TOLD_BYTES_MAX: usize = 16 << 20;
 /// Between two looks at what is on its way, while it is waited for.
 const LOOK: Duration = Duration::from_secs(1);
-/// Pictures that were not taken over by then begin anew: reading must begin.
-const ADOPT_MAX: Duration = Duration::from_secs(1);
 /// A larger snapshot is stored less often: a zone has a quarter of a megabyte, and a thousand of them in one shard shall not
 /// keep a core and the network busy.
 const SAVED_BYTES_A_SECOND: usize = 4 << 20;
@@ -323,16 +319,7 @@ impl RollupTask {
     /// Shows the findings that are open, with what the owner before told of them if that is at hand.
     async fn show(&mut self) {
         self.views.open(self.state.open_findings(&self.shared.tuning.borrow()));
-        let place = fleet_views::place(self.lease.key.as_str());
-        let got = tokio::time::timeout(VIEW_MAX, self.shared.snapshots.get(&place)).await;
-        if let Ok(Ok(Some(bytes))) = got
-            && let Ok(document) = serde_json::from_slice(&bytes)
-            && self.views.adopt(&document)
-        {
-            let histories =
-                fleet_views::histories(&self.shared.snapshots, &document, |part| self.views.adopt_histories(&part));
-            let _ = tokio::time::timeout(ADOPT_MAX, histories).await;
-        }
+        fleet_views::take_over(&self.shared.snapshots, self.lease.key.as_str(), &self.views).await;
     }
 
     /// Leaves to the next owner what is shown now. Without it details are missing until there is something to tell again.

@@ -31,7 +31,7 @@ use history::History;
 use serde_json::{Value, json};
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Of the document that other workers read. One of another version is left out, whoever reads it.
@@ -61,6 +61,8 @@ pub struct Shown {
     pub shard: String,
     /// How many parts its histories had when they were put last.
     pub history_parts: AtomicUsize,
+    /// No task before has left a view, so that one without windows replaces nothing.
+    is_first: AtomicBool,
     /// No other task of this process has it.
     number: u64,
     labels: Arc<ZoneLabels>,
@@ -126,8 +128,14 @@ impl ZoneViews {
     pub fn new(shard: &str, labels: Arc<ZoneLabels>) -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let (shard, history_parts) = (shard.to_owned(), AtomicUsize::new(0));
-        Self(ALIVE.register(Shown { shard, history_parts, number, labels, state: Mutex::default() }))
+        Self(ALIVE.register(Shown {
+            shard: shard.to_owned(),
+            history_parts: AtomicUsize::new(0),
+            is_first: AtomicBool::new(false),
+            number,
+            labels,
+            state: Mutex::default(),
+        }))
     }
 
     /// Takes in what a record led to.
@@ -177,6 +185,11 @@ impl ZoneViews {
     /// See [`Shown::document`].
     pub fn document(&self, now_ms: i64) -> Value {
         self.0.document(now_ms)
+    }
+
+    /// There is no view of a task before: others shall hear of this shard before its first minute closes.
+    pub fn begin(&self) {
+        self.0.is_first.store(true, Ordering::Relaxed);
     }
 
     /// Takes over what the task before showed: of findings that are open, all that was told of them, and those that were over.
@@ -308,6 +321,11 @@ impl Shown {
     /// The end of the last minute that was closed, milliseconds since 1970.
     pub fn closed_ms(&self) -> Option<i64> {
         self.lock().closed.map(|(end_ms, _)| end_ms)
+    }
+
+    /// Whether others are to be shown it: until a minute has closed, what the task before has left says more.
+    pub fn is_put(&self) -> bool {
+        self.is_first.load(Ordering::Relaxed) || self.closed_ms().is_some()
     }
 
     /// Its findings, the open ones first.

@@ -8,7 +8,7 @@ use crate::zone_name::zone_of;
 use crate::zone_views::{Brief, EdgeCount, SEVERITIES, Shown, is_together, of_minutes};
 use dnslog::edges;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
@@ -37,7 +37,8 @@ impl FleetViews {
     pub async fn zones(&self) -> Option<Value> {
         let (now_ms, own, others) = self.sources().await;
         let mut zones = zones(now_ms, &own, &others);
-        let until_ms = windows_until(now_ms, &own, &others)?;
+        let Closed { until_ms, left_out } = closed(now_ms, &own, &others);
+        let until_ms = until_ms?;
         for finding in findings(now_ms, &own, &others, is_active) {
             if let Some((zone, _)) = finding["zone_id"].as_str().and_then(|zone_id| zones.get_mut(zone_id)) {
                 Arc::make_mut(zone).add_finding(&finding);
@@ -58,6 +59,7 @@ impl FleetViews {
             "time_ms": now_ms,
             "scope": "fleet",
             "windows_until": rfc3339(until_ms),
+            "shards_left_out": left_out,
             "slot_ms": 60_000,
             "zones_total": zones_total,
             "zones": zones,
@@ -162,8 +164,9 @@ impl FleetViews {
         let of_findings: Vec<_> = changes.iter().map(|(number, changes)| (number, changes.findings)).collect();
         let edges = hasher.hash_one((&of_zones, &zones));
         let findings = hasher.hash_one((&of_findings, &findings));
-        let has_windows = windows_until(now_ms, &own, &others).is_some();
-        Tags { zones: hasher.hash_one((edges, findings)), findings, edges, has_windows }
+        let Closed { until_ms, left_out } = closed(now_ms, &own, &others);
+        let has_windows = until_ms.is_some();
+        Tags { zones: hasher.hash_one((edges, findings, left_out)), findings, edges, has_windows }
     }
 }
 
@@ -231,11 +234,25 @@ pub(super) fn zones(now_ms: i64, own: &[Arc<Shown>], others: &[Other]) -> BTreeM
     zones
 }
 
-/// Until when every shard that lives has closed its windows; of none that lives, the last of all.
-fn windows_until(now_ms: i64, own: &[Arc<Shown>], others: &[Other]) -> Option<i64> {
+/// How far the fleet's windows are.
+struct Closed {
+    /// Until when every shard that is told of has closed its windows; of none that lives, the last of all.
+    until_ms: Option<i64>,
+    /// Shards of which it does not tell: none of their windows has closed, or nobody has renewed their views for a while. They
+    /// have just begun, move, stand still or have ended.
+    left_out: usize,
+}
+
+fn closed(now_ms: i64, own: &[Arc<Shown>], others: &[Other]) -> Closed {
     let fresh = others.iter().filter(|other| other.age_seconds(now_ms) < FRESH_SECONDS);
-    let live = own.iter().filter_map(|shown| shown.closed_ms()).chain(fresh.filter_map(Other::until_ms)).min();
-    live.or_else(|| others.iter().filter_map(Other::until_ms).max())
+    let told: Vec<i64> =
+        own.iter().filter_map(|shown| shown.closed_ms()).chain(fresh.filter_map(Other::until_ms)).collect();
+    // Of a shard whose task here has closed no minute, the view that the one before has left may be among the others'.
+    let here = own.iter().map(|shown| shown.shard.as_str());
+    let shards: BTreeSet<&str> =
+        here.chain(others.iter().filter_map(|other| other.document["shard"].as_str())).collect();
+    let last = || others.iter().filter_map(Other::until_ms).max();
+    Closed { until_ms: told.iter().copied().min().or_else(last), left_out: shards.len().saturating_sub(told.len()) }
 }
 
 /// An edge over all shards.

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::fixtures_test::{finding, minute, views};
+use cloud::faulty::{Faulty, Rates};
 use cloud::{Call, memory};
 use detect::detector::Outcome;
 use detect::finding::{Finding, Severity, Status};
@@ -348,4 +349,67 @@ async fn minutes_of_others_are_read_once_for_all_who_ask_until_they_are_fetched_
     assert!(Arc::ptr_eq(&first, &asked().await));
     fleet.fetched.lock().await.at = None;
     assert_eq!((first.zone.as_str(), asked().await.zone.as_str()), ("once.test", "twice.test"));
+}
+
+#[tokio::test]
+async fn how_far_the_fleet_is_leaves_out_no_shard_in_silence() {
+    let snapshots: Arc<dyn Snapshots> = Arc::new(memory::Snapshots::default());
+    let now_ms = Clock::real().now_ms();
+    let put = async |shard: &str, age_seconds: i64, until: Value| {
+        let time = crate::config::rfc3339(now_ms - 1_000 * age_seconds);
+        let document = json!({ "version": 1, "shard": shard, "time": time, "windows_until": until });
+        snapshots.put(&place(shard), document.to_string().into()).await.expect("memory takes it");
+    };
+    let (_moved, _new, own) = (views("far-moved"), views("far-new"), views("far-own"));
+    let shards = &["far-moved", "far-new", "far-own"];
+    let told = async || {
+        let fleet = fleet_of(shards, snapshots.clone(), Clock::real());
+        let zones = fleet.zones().await?;
+        Some((zones["windows_until"].as_str()?.to_owned(), zones["shards_left_out"].as_u64()?))
+    };
+    assert_eq!(told().await, None);
+    put("far-stopped", 300, "2026-11-22T09:00:00Z".into()).await;
+    assert_eq!(told().await, Some(("2026-11-22T09:00:00Z".into(), 4)), "of none that lives it is the last");
+    own.told(&Outcome { windows: vec![minute("ZFAR", 0, 1)], ..Outcome::default() });
+    assert_eq!(
+        told().await,
+        Some(("2026-11-22T10:01:00Z".into(), 3)),
+        "one that stopped, one that moved and one that is new"
+    );
+    put("far-moved", 5, "2026-11-22T09:30:00Z".into()).await;
+    assert_eq!(told().await, Some(("2026-11-22T09:30:00Z".into(), 2)), "by the one before");
+    put("far-begun", 5, Value::Null).await;
+    assert_eq!(told().await, Some(("2026-11-22T09:30:00Z".into(), 3)), "another's that has closed nothing");
+    let tag = async |seconds: i64| {
+        let clock = Clock::scaled(now_ms + 1_000 * seconds, 1.0);
+        fleet_of(&[], snapshots.clone(), clock).tags().await.zones
+    };
+    let tags = [tag(10).await, tag(20).await, tag(90).await, tag(100).await];
+    assert!(
+        tags[0] == tags[1] && tags[1] != tags[2] && tags[2] == tags[3],
+        "pages are told when one is left out: {tags:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_view_without_windows_is_put_only_where_there_is_none() {
+    let snapshots: Arc<dyn Snapshots> = Arc::new(memory::Snapshots::default());
+    put_view(&snapshots, Clock::real(), "begun-next", "next.test", "ZNEXT").await;
+    let before = snapshots.get(&place("begun-next")).await;
+    let refusing = Rates { throttled: 1.0, ..Rates::none() };
+    let refusing: Arc<dyn Snapshots> = Arc::new(Faulty::new(snapshots.clone(), refusing, 1));
+    let tasks = [("begun-first", &snapshots), ("begun-next", &snapshots), ("begun-unknown", &refusing)];
+    let mut views_here = Vec::new();
+    for (shard, snapshots) in tasks {
+        let views = views(shard);
+        take_over(snapshots, shard, &views).await;
+        views_here.push(views);
+    }
+    let fleet = fleet_of(&["begun-first", "begun-next", "begun-unknown"], snapshots.clone(), Clock::real());
+    let _ = tokio::time::timeout(PERIOD + Duration::from_secs(1), fleet.publish()).await;
+    assert_eq!(snapshots.list("").await, Ok(vec![place("begun-first"), place("begun-next")]));
+    assert_eq!(snapshots.get(&place("begun-next")).await, before, "what the one before has left says more");
+    let view = snapshots.get(&place("begun-first")).await.expect("memory answers").expect("it was put");
+    let view: Value = serde_json::from_slice(&view).expect("it is JSON");
+    assert_eq!((&view["windows_until"], &view["zones"]), (&Value::Null, &json!([])));
 }
