@@ -135,6 +135,12 @@ impl FleetWorkers {
         }
         let own = self.title.worker.as_str();
         workers.entry(own).or_insert(Worker { state: State::Working, beaten: None, millicores: None });
+        // Whoever answers is one of them, however many there are.
+        let others = workers.keys().copied().filter(|name| *name != own);
+        let beyond: Vec<&str> = others.skip(WORKERS_MAX - 1).collect();
+        for name in beyond {
+            workers.remove(name);
+        }
         let mut held: BTreeMap<&str, usize> = BTreeMap::new();
         for owner in rows.iter().flat_map(|rows| rows.shards.values()).filter_map(|shard| shard.owner.as_deref()) {
             *held.entry(owner).or_default() += 1;
@@ -153,7 +159,7 @@ impl FleetWorkers {
             }
             document
         };
-        workers.into_iter().map(document).take(WORKERS_MAX).collect()
+        workers.into_iter().map(document).collect()
     }
 
     /// And how many there are.
@@ -201,4 +207,51 @@ async fn read(application: &Application) -> Result<(cloud::Scan, Vec<lease::Memb
 /// Milliseconds are enough.
 fn seconds(duration: Duration) -> f64 {
     duration.as_millis() as f64 / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cloud::memory;
+
+    fn fleet(worker: &str) -> FleetWorkers {
+        let title = Title { app: "app".into(), worker: worker.into(), stream: "logs".into() };
+        let (leases, state) = (memory::LeaseTable::new("app"), memory::StateTable::new("app-state"));
+        let application = Application { stream: "logs".into(), leases: Arc::new(leases), state: Arc::new(state) };
+        FleetWorkers::new(title, vec![application], Clock::real())
+    }
+
+    #[test]
+    fn the_worker_that_answers_is_listed_however_many_there_are() {
+        let worker = || Worker { state: State::Working, beaten: None, millicores: None };
+        let rows = |count: usize| {
+            let mut rows = Rows::default();
+            rows.workers = (0..count).map(|number| (format!("w{number:04}"), worker())).collect();
+            rows
+        };
+        let listed = |own: &str, count: usize| {
+            let workers = fleet(own).workers(&[rows(count)], Duration::ZERO, &json!({}));
+            let own: Vec<usize> = (0..workers.len()).filter(|place| workers[*place]["this"] == true).collect();
+            (workers.len(), own)
+        };
+        assert_eq!(listed("w0003", 1_000), (1_000, vec![3]));
+        assert_eq!(listed("w0003", 1_005), (1_000, vec![3]));
+        assert_eq!(listed("w1004", 1_005), (1_000, vec![999]));
+        assert_eq!(listed("z", 1_000), (1_000, vec![999]), "without a row");
+        assert_eq!(listed("z", 999), (1_000, vec![999]));
+    }
+
+    #[test]
+    fn of_more_shards_than_an_answer_has_the_ended_ones_are_left_out_first() {
+        let shard = |number: usize| {
+            let state = if number < 10 { "ended" } else { "held" };
+            let shard = Shard { owner: None, state, counter: 0, bytes_per_second: None, parents: Vec::new() };
+            (ShardId::new(&format!("shard-{number:04}")), shard)
+        };
+        let mut rows = Rows::default();
+        rows.shards = (0..5_005).map(shard).collect();
+        let (listed, total) = fleet("w").shards(&[rows]);
+        assert_eq!((listed.len(), total), (5_000, 5_005));
+        assert_eq!((&listed[4_995]["shard"], &listed[4_999]["shard"]), (&"shard-0000".into(), &"shard-0004".into()));
+    }
 }

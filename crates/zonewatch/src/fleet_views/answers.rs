@@ -288,3 +288,60 @@ impl Sum {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Clock;
+    use crate::fleet_views::place;
+    use cloud::{Snapshots, memory};
+
+    /// A fleet of which another worker has put this.
+    async fn fleet(list: &str, members: Vec<Value>, more: Value) -> FleetViews {
+        let (clock, snapshots) = (Clock::real(), memory::Snapshots::default());
+        let mut document =
+            json!({ "version": 1, "shard": "limits", "time": rfc3339(clock.now_ms()), "findings": more });
+        (document["windows_until"], document[list]) = (rfc3339(0).into(), members.into());
+        snapshots.put(&place("limits"), document.to_string().into()).await.expect("memory takes it");
+        FleetViews::with(Arc::new(snapshots), clock, Box::new(Vec::new))
+    }
+
+    /// How many are listed, the first two and the last.
+    fn ends(answer: &Value, list: &str, key: &str) -> (usize, [String; 3]) {
+        let listed: Vec<&Value> = answer[list].as_array().expect("a list").iter().map(|member| &member[key]).collect();
+        let places = [0, 1, listed.len() - 1];
+        (listed.len(), places.map(|place| listed[place].as_str().expect("text").to_owned()))
+    }
+
+    #[tokio::test]
+    async fn of_more_zones_than_an_answer_has_the_quietest_are_left_out_but_none_with_a_finding() {
+        let zone = |number: u64| {
+            json!({ "window": {
+                "zone": format!("{number:04}.test"), "zone_id": format!("Z{number:04}"),
+                "queries": number + 1, "window_seconds": 60,
+            } })
+        };
+        let open = json!([{ "id": "f", "zone_id": "Z0000", "open": true, "severity": "info" }]);
+        let zones = fleet("zones", (0..1_005).map(zone).collect(), open).await.zones().await.expect("windows");
+        assert_eq!(zones["zones_total"], 1_005);
+        assert_eq!(ends(&zones, "zones", "zone_id"), (1_000, ["Z0000", "Z1004", "Z0006"].map(str::to_owned)));
+    }
+
+    #[tokio::test]
+    async fn of_more_edges_than_an_answer_has_the_busiest_are_listed() {
+        let edge = |number: u64| json!({ "edge": format!("e{number:03}"), "queries": number + 1, "before": null });
+        let edges = fleet("edges", (0..600).map(edge).collect(), json!([])).await.edges().await;
+        assert_eq!(ends(&edges, "edges", "edge"), (512, ["e599", "e598", "e088"].map(str::to_owned)));
+    }
+
+    #[tokio::test]
+    async fn of_more_findings_than_an_answer_has_the_oldest_that_are_over_are_left_out() {
+        let finding = |number: u64| {
+            let (id, start) = (format!("f{number:04}"), format!("{number:04}"));
+            json!({ "id": id, "zone_id": "Z1", "start": start, "severity": "info", "open": number == 0 })
+        };
+        let findings = fleet("findings", (0..2_005).map(finding).collect(), json!([])).await.findings().await;
+        assert_eq!(findings["findings_total"], 2_005);
+        assert_eq!(ends(&findings, "findings", "id"), (2_000, ["f0000", "f2004", "f0006"].map(str::to_owned)));
+    }
+}
