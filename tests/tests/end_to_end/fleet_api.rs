@@ -15,6 +15,9 @@ use zonewatch_tests::http;
 /// A minute, the lateness and the margin after it, and the ten seconds until others fetch what was put.
 const MINUTE_SHOWN: Duration = Duration::from_secs(180);
 
+/// Between two events at least, for the fleet to have been looked at anew.
+const LOOKED_TWICE_MS: i64 = 15_000;
+
 /// What a path of the API answers.
 fn api(worker: &Worker, path: &str) -> Option<Value> {
     let answer = http::get(&format!("{}/api/v1/{path}", worker.page())).ok().filter(|answer| answer.status == 200)?;
@@ -93,9 +96,11 @@ fn any_worker_answers_for_the_fleet() {
         let history = &zone["history"];
         let (starts, observed) = (list(history, "start_ms"), list(&history["signals"]["queries"], "observed"));
         assert_eq!((starts.len(), list(history, "queries").len()), (observed.len(), observed.len()), "{id}: {history}");
-        let flooded = api(worker, "zones")
-            .and_then(|zones| list(&zones, "zones").iter().find(|zone| zone["zone"] == "flooded.example").cloned());
-        assert!(flooded.is_none_or(|zone| zone["findings"] == 1), "{id}");
+        let flooded = wait_for("the flooded zone", MINUTE_SHOWN, || {
+            let zones = api(worker, "zones")?;
+            list(&zones, "zones").iter().find(|zone| zone["zone"] == "flooded.example").cloned()
+        });
+        assert_eq!(flooded["findings"], 1, "{id}: {flooded}");
         let edges =
             wait_for("edges", PATIENCE, || api(worker, "edges").filter(|edges| !list(edges, "edges").is_empty()));
         let edge = &list(&edges, "edges")[0];
@@ -106,8 +111,16 @@ fn any_worker_answers_for_the_fleet() {
     let leaving = detecting(&fleet).expect("the rollup shard has an owner");
     let stays = workers.keys().find(|id| **id != leaving).copied().expect("three workers");
     let heard = listen(&workers[stays]);
-    let last = |name: &str| heard.lock().expect("no holder panics").last().map(|event| text(&event[name]));
-    let before = wait_for("the first event", PATIENCE, || last("fleet"));
+    let events = || heard.lock().expect("no holder panics").clone();
+    // Zones change each minute, and the tables were looked at more than once by then; the fleet rests.
+    let rested = wait_for("events of a fleet at rest", MINUTE_SHOWN, || {
+        let (events, time_ms) = (events(), |event: &Value| event["time_ms"].as_i64().expect("a time"));
+        let (first, last) = (events.first()?, events.last()?);
+        (time_ms(last) - time_ms(first) >= LOOKED_TWICE_MS).then_some(events)
+    });
+    let before = text(&rested[0]["fleet"]);
+    assert!(rested.iter().all(|event| text(&event["fleet"]) == before), "{rested:#?}");
+    assert!(rested.iter().any(|event| event["zones"] != rested[0]["zones"]), "{rested:#?}");
     let (gone, process) = workers.remove_entry(leaving.as_str()).expect("one of them");
     process.end();
     let shown = wait_for("the fleet without it", PATIENCE, || {
@@ -117,7 +130,7 @@ fn any_worker_answers_for_the_fleet() {
     let moved: Vec<&Value> = list(&shown, "moves").iter().filter(|one| one["from"] == gone).collect();
     assert!(moved.iter().any(|one| text(&one["stream"]).ends_with("-rollup")), "{shown}");
     // Events come once a second at most.
-    wait_for("an event of it", PATIENCE, || last("fleet").filter(|tag| *tag != before));
+    wait_for("an event of it", PATIENCE, || events().last().filter(|event| text(&event["fleet"]) != before).cloned());
     queries.stop();
     for worker in workers.into_values() {
         worker.end();
