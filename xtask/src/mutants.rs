@@ -15,6 +15,9 @@ use std::process::{Command, ExitCode, Stdio};
 /// The packages that are copied, a workspace of their own.
 const PACKAGES: [&str; 5] = ["crates/dnslog", "crates/detect", "crates/lease", "crates/traffic", "tests/simulation"];
 
+/// What tests beside the code compare it with.
+const DOCUMENTS: &str = "docs";
+
 /// A rule without which something breaks.
 struct Mutant {
     name: &'static str,
@@ -91,8 +94,8 @@ fn cargo(work: &Path, package: &str, suite: &str) -> Command {
 
 /// The packages, as a workspace of their own.
 fn copy(root: &Path, work: &Path) -> Result<(), String> {
-    for package in PACKAGES {
-        copy_folder(&root.join(package), &work.join(package)).map_err(|error| format!("copy {package}: {error}"))?;
+    for folder in PACKAGES.into_iter().chain([DOCUMENTS]) {
+        copy_folder(&root.join(folder), &work.join(folder)).map_err(|error| format!("copy {folder}: {error}"))?;
     }
     let manifest = fs::read_to_string(root.join("Cargo.toml")).map_err(|error| format!("read Cargo.toml: {error}"))?;
     let members = format!("members = {PACKAGES:?}");
@@ -127,6 +130,7 @@ fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::PathBuf;
 
     #[test]
     fn every_mutant_has_its_place_in_the_source() {
@@ -156,5 +160,33 @@ mod tests {
             });
             assert_eq!(missing.collect::<Vec<_>>(), Vec::<&(&str, &str)>::new(), "{package} needs them");
         }
+    }
+
+    #[test]
+    fn what_is_copied_includes_no_file_that_is_not() {
+        let root = crate::root();
+        let copied: Vec<_> = PACKAGES.into_iter().chain([DOCUMENTS]).map(|folder| root.join(folder)).collect();
+        let mut included = 0;
+        for file in PACKAGES.iter().flat_map(|package| sources(&root.join(package))) {
+            let text = fs::read_to_string(&file).expect("a source is text");
+            let places = text.split("include_str!(\"").skip(1).filter_map(|rest| Some(rest.split_once('"')?.0));
+            for place in places {
+                let path = file.parent().expect("a file lies in a folder").join(place).canonicalize();
+                let path = path.unwrap_or_else(|error| panic!("{place} of {}: {error}", file.display()));
+                assert!(copied.iter().any(|folder| path.starts_with(folder)), "{} is not copied", path.display());
+                included += 1;
+            }
+        }
+        assert!(included >= 2, "docs/findings.md and docs/records.md at least");
+    }
+
+    fn sources(folder: &Path) -> Vec<PathBuf> {
+        let entries = fs::read_dir(folder).expect("a folder").flatten();
+        let of = |path: PathBuf| match path.is_dir() {
+            true => sources(&path),
+            false if path.extension().is_some_and(|extension| extension == "rs") => vec![path],
+            false => Vec::new(),
+        };
+        entries.flat_map(|entry| of(entry.path())).collect()
     }
 }
