@@ -203,4 +203,4 @@ function draw(documents, refused) {
   drawMoves(whole_);
 }
 
-watch({ fleet: { path: 'fleet', tags: ['fleet'] } }, draw);
+watch({ fleet: { path: 'fleet', tags: ['fleet'], counts: true } }, draw);

@@ -55,8 +55,9 @@ export async function ask(path) {
 }
 
 /**
- * Keeps documents fresh. `wanted` has a path and the tags that tell of its changes for each document; `show` is called with
- * all of them (`null` where there is none yet) and with what was refused, whenever one of them is another.
+ * Keeps documents fresh. `wanted` has a path and the tags that tell of its changes for each document, and `counts` where it has
+ * numbers that always move, of which nobody is told: it is asked for now and then too. `show` is called with all documents
+ * (`null` where there is none yet) and with what was refused, whenever one of them is another.
  *
  * A refusal is an answer only where it says that there is no such document, and there never was: any other one is silence, and
  * what was known before stays on the page under a word that says so.
@@ -186,6 +187,13 @@ export function watch(wanted, show) {
       askForAll();
     }
   });
+  const counting = names.filter((one) => wanted[one].counts);
+  if (!IS_COPY && counting.length > 0) {
+    setInterval(() => {
+      for (const one of counting) due.add(one);
+      load();
+    }, POLL_MS);
+  }
   listen();
   load();
 }

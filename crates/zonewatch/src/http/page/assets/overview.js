@@ -273,7 +273,7 @@ watch(
   {
     zones: { path: 'zones', tags: ['zones', 'findings'] },
     findings: { path: 'findings', tags: ['findings'] },
-    fleet: { path: 'fleet', tags: ['fleet'] },
+    fleet: { path: 'fleet', tags: ['fleet'], counts: true },
   },
   (documents, refused) => {
     known = documents;
