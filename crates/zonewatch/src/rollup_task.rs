@@ -324,7 +324,7 @@ impl RollupTask {
 
     /// Leaves to the next owner what is shown now. Without it details are missing until there is something to tell again.
     async fn leave_view(&mut self) {
-        if !self.views.has_closed() {
+        if !self.views.is_put() {
             // What the owner before has left says more.
             return;
         }

@@ -177,9 +177,9 @@ impl ZoneViews {
         }
     }
 
-    /// Whether a minute has closed, so that there is something to show.
-    pub fn has_closed(&self) -> bool {
-        self.0.closed_ms().is_some()
+    /// See [`Shown::is_put`].
+    pub fn is_put(&self) -> bool {
+        self.0.is_put()
     }
 
     /// See [`Shown::document`].

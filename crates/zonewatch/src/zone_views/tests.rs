@@ -80,7 +80,7 @@ fn what_the_task_before_showed_is_not_lost_before_the_first_minute() {
     let next = views("first-next");
     assert!(next.adopt(&before.0.document(0)));
     parts.iter().for_each(|part| next.adopt_histories(&Bytes::from(part.clone())));
-    assert!(!next.has_closed());
+    assert!(!next.is_put());
     assert_eq!(next.0.document(0)["history_parts"], 1, "they still lie there");
     let sorted = |parts: Vec<String>| {
         let mut lines: Vec<String> = parts.concat().lines().map(str::to_owned).collect();
